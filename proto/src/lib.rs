@@ -1,0 +1,1 @@
+//! Wire types, conversions and transport. prost, tonic and rustls types stop here.

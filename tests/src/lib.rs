@@ -1,0 +1,1 @@
+//! The bed: real hosts, stand-ins, end-to-end tests and repository rules. Drives Lockkeeper by its command line.
