@@ -1,1 +1,13 @@
-//! Pure decisions of Lockkeeper. This crate knows nothing about async, I/O, clocks, randomness, logging, Raft or gRPC.
+//! Pure decisions of Lockkeeper: model, profiles, planner, linter and the replicated rollout machine.
+//!
+//! This crate knows nothing about async, I/O, clocks, randomness, logging, Raft or gRPC: the same input gives the
+//! same output on every build. Whoever needs the time passes it in.
+
+pub mod cluster;
+pub mod identity;
+pub mod ids;
+pub mod plan;
+pub mod profile;
+pub mod rollout;
+pub mod time;
+pub mod version;

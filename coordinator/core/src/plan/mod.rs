@@ -1,0 +1,138 @@
+//! Plans: immutable, content-hashed lists of typed steps from what was observed to one version.
+//!
+//! A plan is whole: nothing is left to choose while executing except the member that upgrades the database, and
+//! that choice is committed. This module knows nothing about how a rollout goes.
+
+pub mod action;
+pub mod step;
+
+pub use action::{Action, ActionKind};
+pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Who};
+
+use crate::{
+    cluster::{BalancerSpec, DatabaseSpec, OnUpgraderLoss},
+    ids::{BalancerName, ClusterId, ClusterName, DatabaseName, Incarnation, MemberName, PlanHash, ProfileName},
+    time::{LogTime, Millis},
+    version::Version,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole plan. Its file is the canonical JSON (RFC 8785) of this value, byte for byte.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format of the file; 1.
+    pub format: u32,
+    /// BLAKE3 of the canonical JSON without this field.
+    pub hash: PlanHash,
+    /// The plan this one amends.
+    pub parent: Option<PlanHash>,
+    /// The cluster's name, for people.
+    pub cluster: ClusterName,
+    /// How members pass.
+    pub strategy: Strategy,
+    /// Version the members have now.
+    pub from: Version,
+    /// Version they shall have.
+    pub to: Version,
+    /// Vendor-supported jumps, at least one.
+    pub hops: Vec<Hop>,
+    /// Facts that void the approval when they change before the point of no return.
+    pub bound: BoundFacts,
+    /// When the facts were observed, by the planning node's clock; for people.
+    pub observed: LogTime,
+    /// Connections the actions refer to by name.
+    pub targets: Targets,
+    /// What was decided beforehand.
+    pub policy: PlanPolicy,
+    /// The way forward.
+    pub steps: Vec<Step>,
+    /// The way back before the point of no return: a step is taken only while its `settles` is owed.
+    pub undo: Vec<Step>,
+}
+
+/// How members pass through the upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All out, the first upgrades the database, the rest follow one by one.
+    Offline,
+}
+
+/// One vendor-supported jump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// From this version.
+    pub from: Version,
+    /// To this one.
+    pub to: Version,
+}
+
+/// What the approval rests on: identities and contents, never health or counters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundFacts {
+    /// The group.
+    pub cluster_id: ClusterId,
+    /// Version of the cluster file in the log.
+    pub cluster_version: u64,
+    /// BLAKE3 of the cluster file.
+    pub cluster_digest: String,
+    /// The profile.
+    pub profile: ProfileName,
+    /// BLAKE3 of the profile.
+    pub profile_digest: String,
+    /// Members, their identities and source versions.
+    pub members: BTreeMap<MemberName, BoundMember>,
+    /// Databases and their identities.
+    pub databases: BTreeMap<DatabaseName, BoundDatabase>,
+}
+
+/// A member as it was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundMember {
+    /// Its certificate's incarnation.
+    pub incarnation: Incarnation,
+    /// The application's version.
+    pub version: Version,
+    /// Tree hash of the staged new release; empty if it is staged by the plan.
+    pub release: String,
+}
+
+/// A database as it was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundDatabase {
+    /// What the engine says it is (system identifier and database oid, or the file's application id).
+    pub identity: String,
+    /// The schema's version.
+    pub schema: String,
+}
+
+/// Connections by name, so that actions stay small.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Targets {
+    /// Balancers.
+    pub balancers: BTreeMap<BalancerName, BalancerSpec>,
+    /// Databases.
+    pub databases: BTreeMap<DatabaseName, DatabaseSpec>,
+    /// Agents' addresses and application hosts by member.
+    pub members: BTreeMap<MemberName, String>,
+}
+
+/// What the cluster file decided for this rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanPolicy {
+    /// What happens when the upgrader is lost.
+    pub on_upgrader_loss: OnUpgraderLoss,
+    /// A member not heard of for this long counts as lost.
+    pub lost_after: Millis,
+    /// Failures tolerated, absolute.
+    pub max_failures: u32,
+    /// Approvals needed.
+    pub approvals: u32,
+    /// Approver and operator must differ.
+    pub four_eyes: bool,
+    /// Members that may be elected upgrader of each database.
+    pub upgraders: BTreeMap<DatabaseName, Vec<MemberName>>,
+    /// Candidates of each shared target's executor, in order.
+    pub executors: Vec<(SharedTarget, Vec<MemberName>)>,
+}
