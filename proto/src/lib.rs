@@ -6,7 +6,9 @@
 pub mod pb {
     tonic::include_proto!("lockkeeper.v1");
 }
+pub mod transport;
 pub mod wire;
 
 /// All `.proto` files as one encoded `FileDescriptorSet`, for reflection and for the test of compatibility.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub mod port;

@@ -4,8 +4,10 @@
 //! that choice is committed. This module knows nothing about how a rollout goes.
 
 pub mod action;
+mod hash;
 pub mod step;
 
+pub use hash::{hash, render};
 pub use action::{Action, ActionKind};
 pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Who};
 

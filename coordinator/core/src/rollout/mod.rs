@@ -1,1 +1,24 @@
-//! The replicated rollout machine.
+//! The replicated rollout machine: state, commands, and what follows from them.
+//!
+//! `apply` is the only way to change the state and is the same on every member; `next` runs on the leader alone and
+//! only proposes. Neither reads a clock. This module knows nothing about Raft, agents' journals or adapters.
+
+pub mod apply;
+pub mod assignment;
+pub mod command;
+pub mod elect;
+pub mod limits;
+pub mod next;
+pub mod outlook;
+pub mod pairs;
+pub mod rejection;
+pub mod state;
+pub mod why;
+
+pub use apply::apply;
+pub use assignment::{Assignment, assignments_for};
+pub use command::{Command, Envelope, OutcomeResult, Reply};
+pub use next::{Facts, MemberSight, next};
+pub use rejection::Rejection;
+pub use state::{Rollout, State, Status, StepPhase, StepRecord};
+pub use why::{Why, why};

@@ -1,0 +1,212 @@
+//! Handing a step to an agent, and choosing the executor of a shared target.
+
+use super::{At, active_is};
+use crate::{
+    ids::{Attempt, DatabaseName, MemberName, RolloutId, StepId, Token},
+    plan::{ActionKind, SharedTarget, Step, Who},
+    rollout::{
+        rejection::Rejection,
+        state::{GrantState, Rollout, State, Status, StepPhase, StepRecord},
+    },
+};
+
+pub(super) fn assign(
+    state: &mut State,
+    at: &At<'_>,
+    rollout: RolloutId,
+    id: StepId,
+    member: &MemberName,
+) -> Result<(), Rejection> {
+    let able = state.nodes.get(member).ok_or_else(|| Rejection::UnknownMember(member.clone()))?.actions.clone();
+    let rollout = active_is(state, rollout)?;
+    let step = rollout.step(id).ok_or(Rejection::UnknownStep(id))?.clone();
+    check_phase(rollout, &step)?;
+    let shutting = is_shutting(rollout, &step);
+    if !shutting {
+        check_direction(rollout, &step)?;
+        check_order(rollout, &step)?;
+        check_serial(rollout, &step)?;
+    }
+    check_who(rollout, &step, member)?;
+    if !able.contains(&step.action.kind()) {
+        let reason = format!("its agent did not announce {}", step.action.kind());
+        return Err(Rejection::WrongMember { step: id, member: member.clone(), reason });
+    }
+    let token = match &step.grant {
+        None => Token { generation: rollout.generation, index: at.index },
+        Some(database) => {
+            let grant = rollout.grants.get_mut(database).ok_or(Rejection::NoGrant)?;
+            let closes = step.action.kind() == ActionKind::CloseGrant;
+            match grant.state {
+                GrantState::Open if closes => grant.state = GrantState::Closing,
+                GrantState::Open => {}
+                GrantState::Closing if closes => {}
+                GrantState::Closing | GrantState::Closed => return Err(Rejection::NoGrant),
+            }
+            grant.token
+        }
+    };
+    if step.irreversible && rollout.no_return.is_none() {
+        rollout.no_return = Some(at.time);
+        rollout.note(at.index, at.time, Some(id), "point of no return passed");
+    }
+    let record = rollout.steps.entry(id).or_insert(StepRecord { attempt: Attempt(0), phase: StepPhase::Pending });
+    record.attempt = Attempt(record.attempt.0 + 1);
+    record.phase = StepPhase::Assigned { member: member.clone(), token, at: at.time, blocked: None };
+    let text = format!("{} {} handed to {member}, token {token}", step.action.kind(), step.target);
+    rollout.note(at.index, at.time, Some(id), text);
+    Ok(())
+}
+
+/// Taking a grant away needs no permission and no order: it only ever shuts further.
+pub(in crate::rollout) fn is_shutting(rollout: &Rollout, step: &Step) -> bool {
+    step.action.kind() == ActionKind::CloseGrant
+        && step.grant.as_ref().and_then(|d| rollout.grants.get(d)).is_some_and(|g| g.state == GrantState::Closing)
+}
+
+fn check_phase(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
+    match rollout.record(step.id).map(|r| (&r.phase, r.attempt)) {
+        Some((StepPhase::Pending, _)) => Ok(()),
+        Some((StepPhase::Assigned { member, .. }, attempt)) => {
+            Err(Rejection::NotAssigned { step: step.id, attempt, member: member.clone() })
+        }
+        Some((StepPhase::Failed { .. }, _)) => Err(Rejection::FailedStep(step.id)),
+        Some((StepPhase::Done { .. } | StepPhase::NotNeeded, _)) | None => Err(Rejection::UnknownStep(step.id)),
+    }
+}
+
+fn check_direction(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
+    let right = match rollout.status {
+        Status::Running => !rollout.is_undo(step.id),
+        Status::Aborting => rollout.is_undo(step.id),
+        Status::Paused { .. } | Status::Halted { .. } | Status::Completed { .. } | Status::Aborted { .. } => false,
+    };
+    if right { Ok(()) } else { Err(Rejection::WrongState { status: rollout.status.word().to_owned() }) }
+}
+
+/// Everything before it is settled. The way back moreover waits until nothing of the way forward is under way and
+/// every grant is closed.
+pub(in crate::rollout) fn check_order(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
+    if let Some(open) = step.after.iter().find(|after| !rollout.is_settled(**after)) {
+        return Err(Rejection::NotReady { step: step.id, waits_for: *open });
+    }
+    if rollout.is_undo(step.id) {
+        let under_way = |s: &&Step| {
+            rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }))
+        };
+        if let Some(busy) = rollout.plan.steps.iter().find(under_way) {
+            return Err(Rejection::NotReady { step: step.id, waits_for: busy.id });
+        }
+        if let Some(grant) = rollout.grants.values().find(|g| g.state != GrantState::Closed) {
+            return Err(Rejection::GrantOpen(grant.member.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// One member at a time between its first and its last step of the run, the upgrader first where the plan says so.
+pub(in crate::rollout) fn check_serial(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
+    let Some(serial) = &step.serial else { return Ok(()) };
+    let undo = rollout.is_undo(step.id);
+    let list = if undo { &rollout.plan.undo } else { &rollout.plan.steps };
+    let run = |s: &&Step| s.serial.as_ref().is_some_and(|x| x.run == serial.run);
+    let mut first = serial.first.as_ref().and_then(|d| rollout.grants.get(d)).map(|g| g.member.clone());
+    let mut first_is_through = true;
+    let mut first_takes_part = false;
+    for other in list.iter().filter(run) {
+        let Some(who) = other.serial.as_ref().map(|s| &s.member) else { continue };
+        let settled = rollout.is_settled(other.id);
+        if first.as_ref() == Some(who) {
+            first_takes_part = true;
+            first_is_through &= settled;
+        }
+        if who != &serial.member && !settled && is_inside(rollout, list, &serial.run, who) {
+            return Err(Rejection::SerialBusy { step: step.id, inside: who.clone() });
+        }
+    }
+    match first.take() {
+        Some(member) if first_takes_part && !first_is_through && member != serial.member => {
+            Err(Rejection::SerialBusy { step: step.id, inside: member })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a member has begun the run and not ended it.
+fn is_inside(rollout: &Rollout, list: &[Step], run: &str, member: &MemberName) -> bool {
+    let mut begun = false;
+    let mut ended = true;
+    for step in list {
+        if step.serial.as_ref().is_some_and(|s| s.run == run && s.member == *member) {
+            let Some(record) = rollout.record(step.id) else { continue };
+            begun |= record.attempt > Attempt(0) && record.phase != StepPhase::NotNeeded;
+            ended &= record.phase.is_settled();
+        }
+    }
+    begun && !ended
+}
+
+fn check_who(rollout: &Rollout, step: &Step, member: &MemberName) -> Result<(), Rejection> {
+    let wrong = |reason: &str| {
+        Err(Rejection::WrongMember { step: step.id, member: member.clone(), reason: reason.to_owned() })
+    };
+    let executor = || step.target.shared().and_then(|t| rollout.executors.get(&t));
+    match &step.who {
+        Who::Member(m) if m == member => Ok(()),
+        Who::Member(_) => wrong("it is another member's own step"),
+        Who::Executor if executor() == Some(member) => Ok(()),
+        Who::Executor => wrong("it is not the target's executor"),
+        Who::ExecutorNotHolder if executor() != Some(member) => wrong("it is not the target's executor"),
+        Who::ExecutorNotHolder if holder(rollout, step.grant.as_ref()) == Some(member) => {
+            wrong("it holds the grant")
+        }
+        Who::ExecutorNotHolder => Ok(()),
+        Who::Holder(d) if holder(rollout, Some(d)) == Some(member) => Ok(()),
+        Who::Holder(_) => wrong("it does not hold the grant"),
+    }
+}
+
+fn holder<'a>(rollout: &'a Rollout, database: Option<&DatabaseName>) -> Option<&'a MemberName> {
+    database.and_then(|d| rollout.grants.get(d)).filter(|g| g.state != GrantState::Closed).map(|g| &g.member)
+}
+
+pub(super) fn set_executor(
+    state: &mut State,
+    at: &At<'_>,
+    rollout: RolloutId,
+    target: &SharedTarget,
+    member: &MemberName,
+) -> Result<(), Rejection> {
+    if !state.nodes.contains_key(member) {
+        return Err(Rejection::UnknownMember(member.clone()));
+    }
+    let rollout = active_is(state, rollout)?;
+    if rollout.executors.get(target) == Some(member) {
+        return Ok(());
+    }
+    let may = rollout.plan.policy.executors.iter().any(|(t, who)| t == target && who.contains(member));
+    let wrong = |reason: &str| {
+        Err(Rejection::WrongMember { step: StepId(0), member: member.clone(), reason: reason.to_owned() })
+    };
+    if !may {
+        return wrong("the plan does not name it as an executor of this target");
+    }
+    // An unsettled assignment may be frozen in front of its effect: until its agent's last word is committed, no
+    // other agent acts on the target.
+    let busy = rollout.plan.steps.iter().chain(&rollout.plan.undo).any(|s| {
+        s.target.shared().as_ref() == Some(target)
+            && !matches!(s.who, Who::Holder(_))
+            && rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }))
+    });
+    if busy {
+        return Err(Rejection::ExecutorBusy { target: target.clone() });
+    }
+    if let SharedTarget::Database(d) = target
+        && holder(rollout, Some(d)) == Some(member)
+    {
+        return wrong("it holds the grant");
+    }
+    rollout.executors.insert(target.clone(), member.clone());
+    rollout.note(at.index, at.time, None, format!("{member} is executor of {target}"));
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The group's own identity, nodes, join tokens and what agents announce.
+
+use super::At;
+use crate::{
+    identity::Right,
+    ids::{ClusterId, ClusterName, Digest, Generation, MemberName},
+    plan::ActionKind,
+    rollout::{
+        command::Enrol,
+        limits,
+        rejection::Rejection,
+        state::{Group, JoinToken, Node, State},
+    },
+    time::LogTime,
+};
+use std::collections::BTreeSet;
+
+pub(super) fn init(
+    state: &mut State,
+    cluster: &ClusterId,
+    name: &ClusterName,
+    generation: Generation,
+) -> Result<(), Rejection> {
+    match &state.group {
+        Some(group) if group.cluster == *cluster && group.generation == generation => Ok(()),
+        Some(_) => Err(Rejection::NotInitialised("the group was initialised already".into())),
+        None => {
+            state.group = Some(Group { cluster: cluster.clone(), name: name.clone(), generation });
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn enrol(state: &mut State, at: &At<'_>, enrol: &Enrol) -> Result<(), Rejection> {
+    if state.group.is_none() {
+        return Err(Rejection::NotInitialised("the group is not initialised".into()));
+    }
+    let known = state.nodes.get(&enrol.member);
+    if known.is_some_and(|n| n.id == enrol.node_id && n.incarnation == enrol.incarnation) {
+        return Ok(());
+    }
+    match &enrol.token {
+        None if state.nodes.is_empty() => {}
+        None => return Err(Rejection::BadJoinToken("a token is needed".into())),
+        Some(hash) => {
+            let refuse = |why: &str| Err(Rejection::BadJoinToken(why.into()));
+            match state.join_tokens.get(hash) {
+                None => return refuse("unknown"),
+                Some(token) if token.used.is_some() => return refuse("already used"),
+                Some(token) if token.expires < at.time => return refuse("expired"),
+                Some(token) if token.member != enrol.member => return refuse("made for another member"),
+                Some(_) => {}
+            }
+        }
+    }
+    if state.nodes.values().any(|n| n.id >= enrol.node_id) {
+        return Err(Rejection::InUse(format!("node id {} is not above all earlier ones", enrol.node_id)));
+    }
+    if let Some((name, _)) = state.nodes.iter().find(|(m, n)| **m != enrol.member && n.address == enrol.address) {
+        return Err(Rejection::InUse(format!("address {} by {name}", enrol.address)));
+    }
+    if let Some(old) = known {
+        if old.incarnation >= enrol.incarnation {
+            return Err(Rejection::InUse(format!("incarnation {} of {}", enrol.incarnation, enrol.member)));
+        }
+        state.revoked.insert((enrol.member.clone(), old.incarnation));
+    }
+    if let Some(token) = enrol.token.as_ref().and_then(|hash| state.join_tokens.get_mut(hash)) {
+        token.used = Some(at.time);
+    }
+    let node = Node {
+        id: enrol.node_id,
+        incarnation: enrol.incarnation,
+        address: enrol.address.clone(),
+        fingerprint: enrol.fingerprint.clone(),
+        agent_version: String::new(),
+        feature: 0,
+        actions: BTreeSet::new(),
+        at: at.time,
+    };
+    state.nodes.insert(enrol.member.clone(), node);
+    Ok(())
+}
+
+pub(super) fn token_create(
+    state: &mut State,
+    at: &At<'_>,
+    hash: &Digest,
+    member: &MemberName,
+    expires: LogTime,
+) -> Result<(), Rejection> {
+    at.actor(Right::Administer)?;
+    // Used and expired ones make room; what they let in is in `nodes`.
+    if state.join_tokens.len() >= limits::JOIN_TOKENS_MAX {
+        state.join_tokens.retain(|_, t| t.used.is_none() && t.expires >= at.time);
+    }
+    if state.join_tokens.len() >= limits::JOIN_TOKENS_MAX {
+        return Err(Rejection::Limit(format!("{} open join tokens", limits::JOIN_TOKENS_MAX)));
+    }
+    state.join_tokens.insert(hash.clone(), JoinToken { member: member.clone(), expires, used: None });
+    Ok(())
+}
+
+pub(super) fn announce(
+    state: &mut State,
+    member: &MemberName,
+    agent_version: &str,
+    feature: u32,
+    actions: &BTreeSet<ActionKind>,
+) -> Result<(), Rejection> {
+    let node = state.nodes.get_mut(member).ok_or_else(|| Rejection::UnknownMember(member.clone()))?;
+    node.agent_version = agent_version.to_owned();
+    node.feature = feature;
+    node.actions = actions.clone();
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What could happen next to every unsettled step: the one analysis behind `next` and `why`.
+
+use super::{
+    apply::{check_order, check_serial, grant_first_step, is_shutting},
+    command::Command,
+    elect,
+    next::Facts,
+    rejection::Rejection,
+    state::{GrantState, Rollout, Status, StepPhase},
+    why::{Owner, Why},
+};
+use crate::{
+    ids::{DatabaseName, MemberName},
+    plan::{SharedTarget, Step, Who},
+};
+
+/// What can be said of one unsettled step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outlook {
+    /// The leader should propose this.
+    Ready(Command),
+    /// An agent has it.
+    UnderWay,
+    /// Not yet.
+    Waits(Why),
+}
+
+/// Every unsettled step of the present direction, in the plan's order, with its outlook.
+pub fn outlook<'a>(rollout: &'a Rollout, facts: &Facts) -> Vec<(&'a Step, Outlook)> {
+    let back = rollout.abort.is_some();
+    let shutting = rollout.plan.steps.iter().filter(|s| is_shutting(rollout, s));
+    let way = if back { rollout.plan.undo.iter() } else { rollout.plan.steps.iter() };
+    let mut seen = Vec::new();
+    let mut result = Vec::new();
+    for step in shutting.chain(way) {
+        let Some(record) = rollout.record(step.id) else { continue };
+        if record.phase.is_settled() || seen.contains(&step.id) {
+            continue;
+        }
+        seen.push(step.id);
+        result.push((step, one(rollout, facts, step, &record.phase)));
+    }
+    result
+}
+
+fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outlook {
+    let waits = |code: &str, text: String, owner: Owner, remedy: &str| {
+        Outlook::Waits(Why::of_step(rollout, step, code, text, owner, remedy))
+    };
+    match phase {
+        StepPhase::Assigned { .. } => return Outlook::UnderWay,
+        StepPhase::Failed { code, text, .. } => {
+            let remedy = format!("lockkeeper retry {}", step.id);
+            return waits(code, text.clone(), Owner::Person, &remedy);
+        }
+        StepPhase::Pending | StepPhase::Done { .. } | StepPhase::NotNeeded => {}
+    }
+    if !is_shutting(rollout, step) {
+        match &rollout.status {
+            Status::Running | Status::Aborting => {}
+            Status::Paused { by, reason, .. } => {
+                let text = format!("paused by {by}: {reason}");
+                return waits("paused", text, Owner::Person, "lockkeeper resume");
+            }
+            Status::Halted { cause, .. } => {
+                return waits("halted", format!("halted: {}", cause.code()), Owner::Person, "lockkeeper status --why");
+            }
+            Status::Completed { .. } | Status::Aborted { .. } => return Outlook::UnderWay,
+        }
+        if let Err(rejection) = check_order(rollout, step).and_then(|()| check_serial(rollout, step)) {
+            return waits(order_code(&rejection), rejection.to_string(), Owner::Rollout, "nothing to do");
+        }
+    }
+    if step.irreversible
+        && rollout.no_return.is_none()
+        && let Some(difference) = &facts.bound_differs
+    {
+        let text = format!("facts the approval rests on have changed: {difference}");
+        return waits("facts-changed", text, Owner::Person, "lockkeeper abort, then plan and approve anew");
+    }
+    match choose(rollout, facts, step) {
+        Choice::Now(command) => Outlook::Ready(command),
+        Choice::Nobody { code, text } => {
+            waits(code, text, Owner::Person, "bring its agent back, see lockkeeper members")
+        }
+    }
+}
+
+fn order_code(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::SerialBusy { .. } => "serial",
+        _ => "order",
+    }
+}
+
+enum Choice {
+    Now(Command),
+    Nobody { code: &'static str, text: String },
+}
+
+/// Who does the step now, or what must be committed before anybody can.
+fn choose(rollout: &Rollout, facts: &Facts, step: &Step) -> Choice {
+    let assign = |member: &MemberName| {
+        Choice::Now(Command::Assign { rollout: rollout.id, step: step.id, member: member.clone() })
+    };
+    let away = |member: &MemberName| Choice::Nobody {
+        code: "member-away",
+        text: format!("{member} has not been heard of for {}", facts.silence(member)),
+    };
+    match &step.who {
+        Who::Member(member) if facts.is_alive(member, rollout) => assign(member),
+        Who::Member(member) => away(member),
+        Who::Executor => by_executor(rollout, facts, step, None, assign),
+        Who::ExecutorNotHolder => {
+            let holder = step.grant.as_ref().and_then(|d| rollout.grants.get(d)).map(|g| g.member.clone());
+            by_executor(rollout, facts, step, holder.as_ref(), assign)
+        }
+        Who::Holder(database) => match rollout.grants.get(database) {
+            Some(grant) if grant.state == GrantState::Open && facts.is_alive(&grant.member, rollout) => {
+                assign(&grant.member)
+            }
+            Some(grant) if grant.state != GrantState::Closed => away(&grant.member),
+            Some(_) | None => elect_now(rollout, facts, step, database),
+        },
+    }
+}
+
+fn by_executor(
+    rollout: &Rollout,
+    facts: &Facts,
+    step: &Step,
+    never: Option<&MemberName>,
+    assign: impl Fn(&MemberName) -> Choice,
+) -> Choice {
+    let Some(target) = step.target.shared() else {
+        return Choice::Nobody { code: "bad-plan", text: format!("step {} has no shared target", step.id) };
+    };
+    match rollout.executors.get(&target) {
+        Some(member) if Some(member) != never && facts.is_alive(member, rollout) => assign(member),
+        Some(_) | None => match elect::executor(rollout, facts, &target, never) {
+            Some(member) => Choice::Now(Command::SetExecutor { rollout: rollout.id, target, member }),
+            None => Choice::Nobody { code: "no-executor", text: format!("no executor of {target} is heard of") },
+        },
+    }
+}
+
+fn elect_now(rollout: &Rollout, facts: &Facts, step: &Step, database: &DatabaseName) -> Choice {
+    // Only the grant's first step asks for an election; the others wait for it by their order.
+    if grant_first_step(rollout, database).map(|s| s.id) != Some(step.id) {
+        return Choice::Nobody { code: "no-grant", text: format!("no grant is open for {database}") };
+    }
+    let Some(member) = elect::upgrader(rollout, facts, database) else {
+        return Choice::Nobody { code: "no-upgrader", text: format!("no member that may upgrade {database} is heard of") };
+    };
+    let target = SharedTarget::Database(database.clone());
+    if rollout.executors.get(&target) != Some(&member) {
+        return Choice::Now(Command::Elect { rollout: rollout.id, database: database.clone(), member });
+    }
+    match elect::executor(rollout, facts, &target, Some(&member)) {
+        Some(other) => Choice::Now(Command::SetExecutor { rollout: rollout.id, target, member: other }),
+        None => Choice::Nobody {
+            code: "no-executor",
+            text: format!("{member} would have to work the door and hold the grant of {database}"),
+        },
+    }
+}
