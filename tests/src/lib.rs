@@ -1,1 +1,3 @@
 //! The bed: real hosts, stand-ins, end-to-end tests and repository rules. Drives Lockkeeper by its command line.
+
+pub mod bed;
