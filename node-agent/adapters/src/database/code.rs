@@ -1,0 +1,305 @@
+//! Reason and error codes of the database adapters. Each has a page in `deploy/errors/`, paired by a test.
+//!
+//! Knows nothing about engines: a code says what is wrong, the text beside it says where.
+
+use lockkeeper_agent::host::{Blocked, Failure, Postcheck, Precheck};
+
+/// Why a database adapter says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DatabaseCode {
+    /// A higher token was seen at this database.
+    StaleToken,
+    /// Somebody unknown has a session and can write.
+    ForgottenNode,
+    /// A prepared transaction waits in the database.
+    PreparedTransaction,
+    /// The ledger knows this database at another place.
+    TwinDatabase,
+    /// Another group holds the grant or the door.
+    ForeignGroup,
+    /// An earlier grant of this group is not closed.
+    GrantStillOpen,
+    /// This grant was closed; a closed grant never opens again.
+    GrantClosed,
+    /// The door is not shut by this group.
+    DoorNotShut,
+    /// A superuser who is not ours could enter.
+    Superuser,
+    /// The captured value is larger than the log may hold.
+    CapturedTooLarge,
+    /// A session appeared after the door was shut.
+    StrangerAfterShut,
+    /// The verifier is missing or not a SCRAM-SHA-256 verifier.
+    Verifier,
+    /// The minted login's name is taken or too long.
+    LoginName,
+    /// The owner role could open the door itself.
+    MightyOwner,
+    /// An instance does not answer.
+    Unreachable,
+    /// There is not exactly one primary.
+    Primary,
+    /// The administrator's login is missing or may not do what is needed.
+    Admin,
+    /// A statement failed.
+    Statement,
+    /// A query did not answer exactly one value.
+    QueryShape,
+    /// A program of the engine failed.
+    Program,
+    /// A backup set is incomplete or altered.
+    BackupDamaged,
+    /// The restored set differs from the live database.
+    BackupDiffers,
+    /// Something was written after the backup was taken.
+    WrittenSinceBackup,
+    /// The place for backup sets cannot be used.
+    BackupPlace,
+    /// A secret cannot be resolved, made or kept.
+    Secret,
+    /// Sessions could not be ended.
+    SessionsRemain,
+    /// What was given back does not equal what was captured.
+    NotReturned,
+    /// The engine has no such door or action.
+    Unsupported,
+    /// Another primary, or another timeline, since the grant was opened.
+    PrimaryChanged,
+    /// The link or the files of a `path-per-epoch` door are not as the ledger says.
+    DoorFiles,
+    /// The ledger cannot be read or written.
+    Ledger,
+    /// The grant's secret is not on this host.
+    NoCredential,
+    /// The executor is the holder.
+    ExecutorIsHolder,
+    /// A login can enter although the door is shut.
+    DoorLeaks,
+}
+
+impl DatabaseCode {
+    /// Every code, in the order of its number.
+    pub const ALL: [DatabaseCode; 34] = [
+        DatabaseCode::StaleToken,
+        DatabaseCode::ForgottenNode,
+        DatabaseCode::PreparedTransaction,
+        DatabaseCode::TwinDatabase,
+        DatabaseCode::ForeignGroup,
+        DatabaseCode::GrantStillOpen,
+        DatabaseCode::GrantClosed,
+        DatabaseCode::DoorNotShut,
+        DatabaseCode::Superuser,
+        DatabaseCode::CapturedTooLarge,
+        DatabaseCode::StrangerAfterShut,
+        DatabaseCode::Verifier,
+        DatabaseCode::LoginName,
+        DatabaseCode::MightyOwner,
+        DatabaseCode::Unreachable,
+        DatabaseCode::Primary,
+        DatabaseCode::Admin,
+        DatabaseCode::Statement,
+        DatabaseCode::QueryShape,
+        DatabaseCode::Program,
+        DatabaseCode::BackupDamaged,
+        DatabaseCode::BackupDiffers,
+        DatabaseCode::WrittenSinceBackup,
+        DatabaseCode::BackupPlace,
+        DatabaseCode::Secret,
+        DatabaseCode::SessionsRemain,
+        DatabaseCode::NotReturned,
+        DatabaseCode::Unsupported,
+        DatabaseCode::PrimaryChanged,
+        DatabaseCode::DoorFiles,
+        DatabaseCode::Ledger,
+        DatabaseCode::NoCredential,
+        DatabaseCode::ExecutorIsHolder,
+        DatabaseCode::DoorLeaks,
+    ];
+
+    /// The code as it is shown, and the name of its page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DatabaseCode::StaleToken => "LK5201",
+            DatabaseCode::ForgottenNode => "LK5202",
+            DatabaseCode::PreparedTransaction => "LK5203",
+            DatabaseCode::TwinDatabase => "LK5204",
+            DatabaseCode::ForeignGroup => "LK5205",
+            DatabaseCode::GrantStillOpen => "LK5206",
+            DatabaseCode::GrantClosed => "LK5207",
+            DatabaseCode::DoorNotShut => "LK5208",
+            DatabaseCode::Superuser => "LK5209",
+            DatabaseCode::CapturedTooLarge => "LK5210",
+            DatabaseCode::StrangerAfterShut => "LK5211",
+            DatabaseCode::Verifier => "LK5212",
+            DatabaseCode::LoginName => "LK5213",
+            DatabaseCode::MightyOwner => "LK5214",
+            DatabaseCode::Unreachable => "LK5215",
+            DatabaseCode::Primary => "LK5216",
+            DatabaseCode::Admin => "LK5217",
+            DatabaseCode::Statement => "LK5218",
+            DatabaseCode::QueryShape => "LK5219",
+            DatabaseCode::Program => "LK5220",
+            DatabaseCode::BackupDamaged => "LK5221",
+            DatabaseCode::BackupDiffers => "LK5222",
+            DatabaseCode::WrittenSinceBackup => "LK5223",
+            DatabaseCode::BackupPlace => "LK5224",
+            DatabaseCode::Secret => "LK5225",
+            DatabaseCode::SessionsRemain => "LK5226",
+            DatabaseCode::NotReturned => "LK5227",
+            DatabaseCode::Unsupported => "LK5228",
+            DatabaseCode::PrimaryChanged => "LK5229",
+            DatabaseCode::DoorFiles => "LK5230",
+            DatabaseCode::Ledger => "LK5231",
+            DatabaseCode::NoCredential => "LK5232",
+            DatabaseCode::ExecutorIsHolder => "LK5233",
+            DatabaseCode::DoorLeaks => "LK5234",
+        }
+    }
+
+    /// The word of the code, as design and logs use it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            DatabaseCode::StaleToken => "stale-token",
+            DatabaseCode::ForgottenNode => "forgotten-node",
+            DatabaseCode::PreparedTransaction => "prepared-transaction",
+            DatabaseCode::TwinDatabase => "twin-database",
+            DatabaseCode::ForeignGroup => "foreign-group",
+            DatabaseCode::GrantStillOpen => "grant-still-open",
+            DatabaseCode::GrantClosed => "grant-closed",
+            DatabaseCode::DoorNotShut => "door-not-shut",
+            DatabaseCode::Superuser => "superuser-can-enter",
+            DatabaseCode::CapturedTooLarge => "captured-too-large",
+            DatabaseCode::StrangerAfterShut => "stranger-after-shut",
+            DatabaseCode::Verifier => "verifier",
+            DatabaseCode::LoginName => "login-name",
+            DatabaseCode::MightyOwner => "mighty-owner",
+            DatabaseCode::Unreachable => "database-unreachable",
+            DatabaseCode::Primary => "primary",
+            DatabaseCode::Admin => "administrator",
+            DatabaseCode::Statement => "statement-failed",
+            DatabaseCode::QueryShape => "query-shape",
+            DatabaseCode::Program => "program-failed",
+            DatabaseCode::BackupDamaged => "backup-damaged",
+            DatabaseCode::BackupDiffers => "backup-differs",
+            DatabaseCode::WrittenSinceBackup => "written-since-backup",
+            DatabaseCode::BackupPlace => "backup-place",
+            DatabaseCode::Secret => "secret",
+            DatabaseCode::SessionsRemain => "sessions-remain",
+            DatabaseCode::NotReturned => "not-returned",
+            DatabaseCode::Unsupported => "unsupported",
+            DatabaseCode::PrimaryChanged => "primary-changed",
+            DatabaseCode::DoorFiles => "door-files",
+            DatabaseCode::Ledger => "ledger",
+            DatabaseCode::NoCredential => "no-credential",
+            DatabaseCode::ExecutorIsHolder => "executor-is-holder",
+            DatabaseCode::DoorLeaks => "door-leaks",
+        }
+    }
+
+    /// What can be done about it, when somebody else must act before the step can go on. `None`: waiting and looking
+    /// again would not help, so the attempt fails.
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            DatabaseCode::ForgottenNode => {
+                Some("stop what holds the session, or permit it: lockkeeper exclude --address A --reason R")
+            }
+            DatabaseCode::PreparedTransaction => {
+                Some("COMMIT PREPARED or ROLLBACK PREPARED it in the database")
+            }
+            DatabaseCode::TwinDatabase => {
+                Some("one of two copies is looked at; point the cluster file at the right one, or accept the move in the ledger")
+            }
+            DatabaseCode::ForeignGroup => Some("let the other group finish or close its grant"),
+            DatabaseCode::Superuser => {
+                Some("declare the login under `infrastructure` of the database, or take LOGIN or SUPERUSER from it")
+            }
+            DatabaseCode::MightyOwner => {
+                Some("give the database to a role that is neither superuser nor CREATEROLE, or name such an `owner`")
+            }
+            DatabaseCode::Unreachable => Some("bring the instance back, or take it out of `instances`"),
+            DatabaseCode::Primary => Some("settle which instance is the primary, then it goes on by itself"),
+            DatabaseCode::BackupPlace => Some("make room or give the agent the right to write there"),
+            DatabaseCode::StaleToken
+            | DatabaseCode::GrantStillOpen
+            | DatabaseCode::GrantClosed
+            | DatabaseCode::DoorNotShut
+            | DatabaseCode::CapturedTooLarge
+            | DatabaseCode::StrangerAfterShut
+            | DatabaseCode::Verifier
+            | DatabaseCode::LoginName
+            | DatabaseCode::Admin
+            | DatabaseCode::Statement
+            | DatabaseCode::QueryShape
+            | DatabaseCode::Program
+            | DatabaseCode::BackupDamaged
+            | DatabaseCode::BackupDiffers
+            | DatabaseCode::WrittenSinceBackup
+            | DatabaseCode::Secret
+            | DatabaseCode::SessionsRemain
+            | DatabaseCode::NotReturned
+            | DatabaseCode::Unsupported
+            | DatabaseCode::PrimaryChanged
+            | DatabaseCode::DoorFiles
+            | DatabaseCode::Ledger
+            | DatabaseCode::NoCredential
+            | DatabaseCode::ExecutorIsHolder
+            | DatabaseCode::DoorLeaks => None,
+        }
+    }
+
+    /// A refusal with this code.
+    pub fn refuse(self, text: impl Into<String>) -> Refusal {
+        Refusal { code: self, text: text.into() }
+    }
+}
+
+impl std::fmt::Display for DatabaseCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A no with its code; the text says what was attempted, expected and found, and never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} ({}): {text}", code.as_str(), code.word())]
+pub struct Refusal {
+    /// Which one.
+    pub code: DatabaseCode,
+    /// A sentence for the operator.
+    pub text: String,
+}
+
+/// What the adapters answer inside.
+pub type Answer<T> = Result<T, Refusal>;
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure {
+            code: refusal.code.as_str().to_owned(),
+            text: format!("{}: {}", refusal.code.word(), refusal.text),
+        }
+    }
+}
+
+impl Refusal {
+    /// As the answer of a look before the effect: blocked when somebody else can mend it, otherwise unknown.
+    pub fn into_precheck(self) -> Precheck {
+        match self.code.remedy() {
+            Some(remedy) => Precheck::Blocked(Blocked {
+                code: self.code.as_str().to_owned(),
+                text: format!("{}: {}", self.code.word(), self.text),
+                remedy: remedy.to_owned(),
+            }),
+            None => Precheck::Unknown(self.to_string()),
+        }
+    }
+
+    /// As the answer of a look after the effect. What a later look may find mended is not yet a refutation.
+    pub fn into_postcheck(self) -> Postcheck {
+        if matches!(self.code, DatabaseCode::Unreachable | DatabaseCode::Primary) {
+            Postcheck::NotYet(self.to_string())
+        } else {
+            Postcheck::Refuted(self.into())
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Databases: the acts on a database that a rollout needs, one engine a folder.
+//!
+//! Knows how an engine keeps people out, how it is copied and how it is asked. Knows nothing about plans, and decides
+//! nothing: every act carries its fencing token, and the ledger beside the database refuses the lower ones.
+
+pub mod code;
+
+pub use code::{Answer, DatabaseCode, Refusal};
+
+use crate::door::judge::{Judgement, judge};
+use async_trait::async_trait;
+use lockkeeper_agent::host::{DatabaseFacts, Failure, Postcheck, Precheck, Work};
+use lockkeeper_core::{
+    cluster::{DatabaseSpec, Door, Engine, SecretRef},
+    ids::DatabaseName,
+    plan::action::SchemaJudge,
+};
+use secrecy::SecretString;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+/// One database, seen from one agent. All calls may be repeated; every call ends within its own limits.
+#[async_trait]
+pub trait DatabaseAdapter: Send + Sync {
+    /// Looks, changes nothing. Serves the database actions except `UpgradeDatabase`.
+    async fn precheck(&self, work: &Work) -> Precheck;
+
+    /// Acts, under the token of `work`.
+    async fn perform(&self, work: &Work) -> Result<(), Failure>;
+
+    /// Looks whether the effect is there.
+    async fn postcheck(&self, work: &Work) -> Postcheck;
+
+    /// What the holder of the grant `work.token` fills into the upgrade tool's templates, by placeholder without
+    /// braces: `credential.user`, `credential.password`, `credential.host`, `credential.port`, `credential.database`
+    /// (PostgreSQL), `database.NAME.path` (SQLite).
+    async fn holder_values(&self, work: &Work) -> Result<BTreeMap<String, SecretString>, Failure>;
+
+    /// The one value a query answers, as text, in a read-only session; fails unless it is one row with one column.
+    async fn query_value(&self, sql: &str) -> Result<String, Failure>;
+
+    /// What the engine says of the database, with the schema's version by `schema`.
+    async fn facts(&self, schema: &str) -> Result<DatabaseFacts, Failure>;
+
+    /// Reads the schema's version and judges it. `ended_well`: the upgrade tool's exit was a success.
+    async fn judge(&self, probe: &SchemaJudge, ended_well: bool) -> Result<(Judgement, String), Failure> {
+        let value = self.query_value(&probe.query).await?;
+        Ok((judge(probe, &value, ended_well), value))
+    }
+}
+
+/// Finds secrets by reference, on this host.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// The secret behind `reference`; the error says what is wrong and never holds the secret.
+    async fn resolve(&self, reference: &SecretRef) -> Result<SecretString, String>;
+}
+
+/// One run of a program of the engine, such as `pg_dump`.
+#[derive(Debug, Clone)]
+pub struct ProgramRun {
+    /// Program and arguments; never a secret.
+    pub argv: Vec<String>,
+    /// Additional environment; never a secret, only paths of files that hold one.
+    pub env: BTreeMap<String, String>,
+    /// Ended and failed after this long.
+    pub timeout: Duration,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub struct ProgramEnd {
+    /// Exit status; `None` when a signal or the time-out ended it.
+    pub status: Option<i32>,
+    /// Standard output, cut at a limit of the implementation that is at least 64 KiB.
+    pub stdout: String,
+    /// The last lines of standard error.
+    pub stderr: String,
+}
+
+/// Starts programs and waits for them. The future owns the run: dropping it ends the process group.
+#[async_trait]
+pub trait Programs: Send + Sync {
+    /// Runs to the end; the error says that it could not be started.
+    async fn run(&self, run: ProgramRun) -> Result<ProgramEnd, String>;
+}
+
+/// What every adapter needs of its surroundings.
+#[derive(Clone)]
+pub struct Means {
+    /// The agent's data directory; grants' secrets are kept below `grants/`.
+    pub data: PathBuf,
+    /// Finds secrets.
+    pub secrets: Arc<dyn Secrets>,
+    /// Starts programs.
+    pub programs: Arc<dyn Programs>,
+    /// Directory of the engine's programs, empty to take them from the search path.
+    pub bin: PathBuf,
+}
