@@ -4,10 +4,14 @@
 //! same output on every build. Whoever needs the time passes it in.
 
 pub mod cluster;
+mod document;
+pub mod fault;
 pub mod identity;
 pub mod ids;
 pub mod plan;
 pub mod profile;
 pub mod rollout;
+pub mod stored;
 pub mod time;
 pub mod version;
+pub mod view;
