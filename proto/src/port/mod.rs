@@ -1,4 +1,6 @@
 //! Ports: what an agent needs of its group, whoever implements it.
 
+pub mod clock;
 pub mod group;
+pub use clock::Clock;
 pub use group::{Group, GroupError, Proposal, View};
