@@ -120,23 +120,32 @@ impl Haproxy {
         .collect()
     }
 
-    /// Waits until the checks call a server up, whatever its administrative state.
+    /// Waits until the checks have proven a server up, whatever its administrative state. HAProxy calls a server that
+    /// leaves maintenance up before it has looked, and shows that as `DRAIN 1/2` or `UP 1/2` in `show stat`: only the
+    /// word alone stands for a check that passed since.
     pub fn wait_up(&self, server: &str) -> Result<()> {
-        wait_for(&format!("{server} up in the balancer"), STATE_WITHIN, || {
-            Ok(self.servers()?.into_iter().any(|(name, state)| name == server && state.op == 2).then_some(()))
+        wait_for(&format!("{server} proven up by the balancer"), STATE_WITHIN, || {
+            let row = self.stat(server)?;
+            let status = row.get(17).with_context(|| format!("a short row for {server}"))?;
+            Ok(matches!(status.as_str(), "UP" | "DRAIN").then_some(()))
         })
+    }
+
+    /// One server's row of `show stat`. Columns used here: 2 queued now, 4 sessions now, 17 status.
+    fn stat(&self, server: &str) -> Result<Vec<String>> {
+        let stat = self.ask("show stat")?;
+        stat.lines()
+            .map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>())
+            .find(|row| row.first().is_some_and(|b| b == BACKEND) && row.get(1).is_some_and(|s| s == server))
+            .with_context(|| format!("no row for {server}"))
     }
 
     /// Waits until no request is in flight or queued on a server.
     pub fn wait_idle(&self, server: &str) -> Result<()> {
         wait_for(&format!("{server} idle in the balancer"), STATE_WITHIN, || {
-            let stat = self.ask("show stat")?;
-            let row: Vec<&str> = stat
-                .lines()
-                .map(|line| line.split(',').collect::<Vec<_>>())
-                .find(|row| row.first() == Some(&BACKEND) && row.get(1) == Some(&server))
-                .with_context(|| format!("no row for {server}"))?;
-            // Columns: 2 queued now, 4 sessions now. Then the connections in use; pooled idle ones do not matter.
+            let row = self.stat(server)?;
+            let idle = |column: usize| row.get(column).is_some_and(|count| count == "0");
+            // Connections in use; pooled idle ones do not matter.
             let used = self.ask(&format!("show servers conn {BACKEND}"))?;
             let name = format!("{BACKEND}/{server}");
             let in_use = used
@@ -144,7 +153,7 @@ impl Haproxy {
                 .map(|line| line.split_whitespace().collect::<Vec<_>>())
                 .find(|row| row.first() == Some(&name.as_str()))
                 .and_then(|row| row.get(6).map(|used| *used == "0"));
-            Ok((row.get(2) == Some(&"0") && row.get(4) == Some(&"0") && in_use == Some(true)).then_some(()))
+            Ok((idle(2) && idle(4) && in_use == Some(true)).then_some(()))
         })
     }
 
