@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Commands and snapshots are the only large fields; they are handed on without a copy.
         .bytes(".lockkeeper.v1.RaftEntry")
         .bytes(".lockkeeper.v1.RaftSnapshotFrame")
+        // These carry secrets; `transport::redacted` gives them a `Debug` that does not show them.
+        .skip_debug([".lockkeeper.v1.JoinRequest", ".lockkeeper.v1.IssuingAuthority"])
         .compile_fds(descriptors)?;
     Ok(())
 }

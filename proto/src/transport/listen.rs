@@ -1,0 +1,270 @@
+//! The accept loop of the TLS port. Ours, not tonic's, because each handshake takes the configuration that is current
+//! at that moment, and because enrolment and everything else leave it by two different doors.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::certificate::Subject;
+use super::config::{ALPN_H2, ALPN_JOIN};
+use super::error::TransportError;
+use super::io::{Incoming, PeerIo};
+use super::limits;
+use super::peer::{PeerIdentity, PeerInfo};
+use super::reason::reason;
+use super::tls::Tls;
+
+/// The limits of one listener; [`Default`] takes them from [`limits`].
+#[derive(Debug, Clone)]
+pub struct ListenLimits {
+    /// Whole handshake.
+    pub handshake: Duration,
+    /// Handshakes at once.
+    pub handshakes: usize,
+    /// Handshakes at once from one address.
+    pub handshakes_per_source: usize,
+    /// Authenticated connections at once.
+    pub connections: usize,
+    /// Connections without identity at once.
+    pub joining: usize,
+    /// How long a connection without identity may live.
+    pub joining_lifetime: Duration,
+}
+
+/// The two doors of one TLS port. Dropping both ends the accept loop and closes the port.
+pub struct Accepted {
+    /// Nodes and operators, by verified certificate. Serve everything but enrolment here.
+    pub peers: Incoming,
+    /// Nobodies who speak the enrolment protocol. Serve enrolment here and nothing else.
+    pub joining: Incoming,
+    /// Where the port really is, when port 0 was asked for.
+    pub address: SocketAddr,
+}
+
+struct Door {
+    tls: Tls,
+    limits: ListenLimits,
+    handshakes: Arc<Semaphore>,
+    sources: Arc<Sources>,
+    connections: Arc<Semaphore>,
+    joining: Arc<Semaphore>,
+    to_peers: mpsc::Sender<io::Result<PeerIo>>,
+    to_joining: mpsc::Sender<io::Result<PeerIo>>,
+}
+
+/// Handshakes in progress by address.
+#[derive(Default)]
+struct Sources(Mutex<BTreeMap<IpAddr, usize>>);
+
+/// One handshake's place in [`Sources`].
+struct SourceSlot {
+    sources: Arc<Sources>,
+    source: IpAddr,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self {
+            handshake: limits::HANDSHAKE_TIMEOUT,
+            handshakes: limits::HANDSHAKES_MAX,
+            handshakes_per_source: limits::HANDSHAKES_PER_SOURCE_MAX,
+            connections: limits::CONNECTIONS_MAX,
+            joining: limits::JOINING_MAX,
+            joining_lifetime: limits::JOINING_LIFETIME,
+        }
+    }
+}
+
+/// Starts accepting on `listener`. Must be called inside a tokio runtime.
+pub fn listen(listener: TcpListener, tls: Tls, limits: ListenLimits) -> io::Result<Accepted> {
+    let address = listener.local_addr()?;
+    let (to_peers, peers) = mpsc::channel(super::limits::BACKLOG);
+    let (to_joining, joining) = mpsc::channel(super::limits::BACKLOG);
+    let door = Door {
+        tls,
+        handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+        sources: Arc::default(),
+        connections: Arc::new(Semaphore::new(limits.connections)),
+        joining: Arc::new(Semaphore::new(limits.joining)),
+        limits,
+        to_peers,
+        to_joining,
+    };
+    tokio::spawn(accept(listener, Arc::new(door)));
+    Ok(Accepted {
+        peers: Box::pin(ReceiverStream::new(peers)),
+        joining: Box::pin(ReceiverStream::new(joining)),
+        address,
+    })
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = door.closed() => return,
+        };
+        match accepted {
+            Ok((stream, from)) => match door.admit(from.ip()) {
+                Ok(slots) => {
+                    let door = door.clone();
+                    tokio::spawn(async move {
+                        let result = door.handshake(stream, from).await;
+                        drop(slots);
+                        match result {
+                            Ok(io) => door.hand_on(io).await,
+                            Err(reason) => tracing::warn!(%from, %reason, "connection refused"),
+                        }
+                    });
+                }
+                Err(reason) => tracing::warn!(%from, %reason, "connection refused"),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Door {
+    async fn closed(&self) {
+        self.to_peers.closed().await;
+        self.to_joining.closed().await;
+    }
+
+    /// A place for one handshake. Nobody waits for one: a queue of strangers would delay our own.
+    fn admit(&self, source: IpAddr) -> Result<(OwnedSemaphorePermit, SourceSlot), TransportError> {
+        let of_source =
+            self.sources.enter(source, self.limits.handshakes_per_source).ok_or(TransportError::TooMany {
+                what: "handshakes from one address",
+                limit: self.limits.handshakes_per_source,
+            })?;
+        let of_all = slot(&self.handshakes, "handshakes", self.limits.handshakes)?;
+        Ok((of_all, of_source))
+    }
+
+    async fn handshake(&self, stream: TcpStream, from: SocketAddr) -> Result<PeerIo, TransportError> {
+        let limit = self.limits.handshake;
+        let deadline = Instant::now() + limit;
+        let late = |_| TransportError::HandshakeTimeout { limit_ms: limit.as_millis() };
+        // Small messages go back and forth; waiting to fill a packet would add 40 ms to each.
+        stream.set_nodelay(true).map_err(reason)?;
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let hello = timeout_at(deadline, hello).await.map_err(late)?.map_err(reason)?;
+        // A caller that offers both protocols is one that should show a certificate.
+        let offered: Vec<Vec<u8>> =
+            hello.client_hello().alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
+        let joins = offered.iter().any(|p| p == ALPN_JOIN) && offered.iter().all(|p| p != ALPN_H2);
+        let state = self.tls.state();
+        let config = if joins { &state.configs.joining } else { &state.configs.peers };
+        let accept = hello.into_stream(config.clone()).into_fallible();
+        match timeout_at(deadline, accept).await.map_err(late)? {
+            Ok(stream) if joins => self.joining(stream, from),
+            Ok(stream) => self.peer(stream, from),
+            Err((error, stream)) => {
+                linger(stream).await;
+                Err(reason(error))
+            }
+        }
+    }
+
+    fn joining(&self, stream: TlsStream<TcpStream>, from: SocketAddr) -> Result<PeerIo, TransportError> {
+        let slot = slot(&self.joining, "joining machines", self.limits.joining)?;
+        let lifetime = self.limits.joining_lifetime;
+        let info = PeerInfo { identity: PeerIdentity::Joining, address: Some(from) };
+        let end = async move {
+            tokio::time::sleep(lifetime).await;
+            "the time for enrolment is over"
+        };
+        Ok(PeerIo::new(stream, info).until(Box::pin(end)).counted(slot))
+    }
+
+    fn peer(&self, stream: TlsStream<TcpStream>, from: SocketAddr) -> Result<PeerIo, TransportError> {
+        let (_, session) = stream.get_ref();
+        // Without this a caller that offers no protocol at all would get in.
+        if session.alpn_protocol() != Some(ALPN_H2) {
+            return Err(TransportError::WrongProtocol);
+        }
+        let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(TransportError::NoCertificate)?;
+        let subject = Subject::of(leaf).map_err(|fault| TransportError::BadIdentity { fault })?;
+        let slot = slot(&self.connections, "connections", self.limits.connections)?;
+        let info = PeerInfo { identity: subject.identity.clone(), address: Some(from) };
+        Ok(PeerIo::new(stream, info).until(Box::pin(self.tls.clone().ended(subject))).counted(slot))
+    }
+
+    async fn hand_on(&self, io: PeerIo) {
+        let door = match io.info().identity {
+            PeerIdentity::Joining => &self.to_joining,
+            PeerIdentity::Node { .. } | PeerIdentity::Operator { .. } | PeerIdentity::Unix { .. } => {
+                &self.to_peers
+            }
+        };
+        // Nobody serves this door any more; dropping the connection tells the caller.
+        let _ = door.send(Ok(io)).await;
+    }
+}
+
+fn slot(
+    semaphore: &Arc<Semaphore>,
+    what: &'static str,
+    limit: usize,
+) -> Result<OwnedSemaphorePermit, TransportError> {
+    semaphore.clone().try_acquire_owned().map_err(|_| TransportError::TooMany { what, limit })
+}
+
+/// Lets the alert reach the caller: ends our side, then reads on for a moment, see [`limits::LINGER_TIMEOUT`].
+async fn linger(mut stream: TcpStream) {
+    let drain = async {
+        stream.shutdown().await?;
+        let mut buffer = [0; 4096];
+        let mut total = 0;
+        while total < limits::LINGER_BYTES_MAX {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                read => total += read,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Neither a time-out nor an error changes anything: the connection is refused and about to be dropped.
+    let _ = timeout(limits::LINGER_TIMEOUT, drain).await;
+}
+
+impl Sources {
+    fn enter(self: &Arc<Self>, source: IpAddr, limit: usize) -> Option<SourceSlot> {
+        let mut counts = self.counts();
+        let count = counts.entry(source).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(SourceSlot { sources: self.clone(), source })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+        // Counting cannot leave the map half-changed, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SourceSlot {
+    fn drop(&mut self) {
+        let mut counts = self.sources.counts();
+        if let Some(count) = counts.get_mut(&self.source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.source);
+            }
+        }
+    }
+}
