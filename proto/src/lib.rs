@@ -11,4 +11,5 @@ pub mod wire;
 
 /// All `.proto` files as one encoded `FileDescriptorSet`, for reflection and for the test of compatibility.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub mod client;
 pub mod port;

@@ -1,0 +1,101 @@
+//! One agent asks another about the group's state.
+
+use crate::{
+    pb::{
+        GroupBeatRequest, GroupFollowRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
+        group_client::GroupClient as Generated,
+    },
+    transport::InjectTrace,
+};
+use lockkeeper_core::{
+    ids::LogIndex,
+    rollout::{Reply, State},
+    stored,
+};
+use std::sync::Arc;
+use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
+
+/// A client of the `Group` service of one agent.
+#[derive(Debug, Clone)]
+pub struct GroupClient(Generated<InterceptedService<Channel, InjectTrace>>);
+
+/// A state as another agent sent it.
+#[derive(Debug, Clone)]
+pub struct StateFrame {
+    /// Up to which index.
+    pub applied: LogIndex,
+    /// The state.
+    pub state: Arc<State>,
+    /// Who leads, as far as the sender knows; empty for nobody.
+    pub leader: String,
+    /// Raft term.
+    pub term: u64,
+    /// Whether the sender hears a quorum.
+    pub quorum: bool,
+}
+
+impl GroupClient {
+    /// Over a channel; messages may have up to `limit` bytes.
+    pub fn new(channel: Channel, limit: usize) -> Self {
+        let client = Generated::with_interceptor(channel, InjectTrace);
+        Self(client.max_decoding_message_size(limit).max_encoding_message_size(limit))
+    }
+
+    /// Forwards an encoded envelope to the leader.
+    pub async fn propose(&self, envelope: Vec<u8>) -> Result<Reply, Status> {
+        let reply = self.0.clone().propose(GroupProposeRequest { envelope }).await?.into_inner();
+        stored::decode_reply(&reply.reply).map_err(|e| Status::data_loss(e.to_string()))
+    }
+
+    /// Asks the leader how far one must have applied to read everything committed before this call.
+    pub async fn read_index(&self) -> Result<LogIndex, Status> {
+        Ok(LogIndex(self.0.clone().read(GroupReadRequest {}).await?.into_inner().read_index))
+    }
+
+    /// Gives a sign of life; answers the digest of the facts the other side holds, and whether it leads.
+    pub async fn beat(&self, beat: GroupBeat) -> Result<(String, bool), Status> {
+        let request = GroupBeatRequest {
+            member: beat.member,
+            incarnation: beat.incarnation,
+            agent_version: beat.agent_version,
+            facts_json: beat.facts_json,
+            facts_digest: beat.facts_digest,
+            facts_age_ms: beat.facts_age_ms,
+            wall_ms: beat.wall_ms,
+        };
+        let reply = self.0.clone().beat(request).await?.into_inner();
+        Ok((reply.facts_digest, reply.leading))
+    }
+
+    /// Every new state of the other side, the newest only.
+    pub async fn follow(
+        &self,
+    ) -> Result<impl futures::Stream<Item = Result<StateFrame, Status>> + use<>, Status> {
+        let frames = self.0.clone().follow(GroupFollowRequest {}).await?.into_inner();
+        Ok(futures::StreamExt::map(frames, |frame| frame.and_then(read)))
+    }
+}
+
+/// A sign of life, see [`GroupClient::beat`].
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "described at the message of the same name")]
+pub struct GroupBeat {
+    pub member: String,
+    pub incarnation: u32,
+    pub agent_version: String,
+    pub facts_json: String,
+    pub facts_digest: String,
+    pub facts_age_ms: u64,
+    pub wall_ms: u64,
+}
+
+fn read(frame: GroupStateFrame) -> Result<StateFrame, Status> {
+    let state = stored::decode_state(&frame.state).map_err(|e| Status::data_loss(e.to_string()))?;
+    Ok(StateFrame {
+        applied: LogIndex(frame.applied),
+        state: Arc::new(state),
+        leader: frame.leader,
+        term: frame.term,
+        quorum: frame.quorum,
+    })
+}

@@ -1,0 +1,218 @@
+//! What the command line asks an agent. Views come as JSON text, changes answer with the core's `Reply`.
+
+use crate::{
+    pb::{
+        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorClusterApplyRequest,
+        OperatorIssueRequest, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
+        OperatorRetryRequest, OperatorTokenCreateRequest, OperatorViewRequest,
+        operator_client::OperatorClient as Generated,
+    },
+    transport::InjectTrace,
+};
+use lockkeeper_core::{rollout::Reply, stored};
+use std::time::Duration;
+use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
+
+/// Limit of every call but `watch`, `plan` and `check`: the agent itself gives up after 5 s.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
+/// Limit of `plan` and `check`: they look at every member and database.
+pub const LOOK_DEADLINE: Duration = Duration::from_secs(120);
+
+/// A client of the `Operator` service of one agent.
+#[derive(Debug, Clone)]
+pub struct OperatorClient(Generated<InterceptedService<Channel, InjectTrace>>);
+
+/// Which view is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the command line")]
+pub enum ViewKind {
+    Status,
+    History,
+    Members,
+    Owed,
+    Locks,
+    Cluster,
+}
+
+/// What people decide while a rollout is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the command line")]
+pub enum Control {
+    Pause,
+    Resume,
+    Abort,
+}
+
+/// A change's answer: what the group said, or why the file was not accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Committed; applied or rejected.
+    Reply(Reply),
+    /// Rendered faults of a file.
+    Faults(String),
+}
+
+/// See `OperatorPlanReply`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described at the message of the same name")]
+pub struct Planned {
+    pub plan: String,
+    pub text: String,
+    pub json: String,
+    pub faults: String,
+    pub warnings: u32,
+}
+
+/// See `OperatorCheckReply`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described at the message of the same name")]
+pub struct Checked {
+    pub json: String,
+    pub text: String,
+    pub blocked: u32,
+    pub warnings: u32,
+}
+
+/// An operator's new certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described at the message of the same name")]
+pub struct Issued {
+    pub chain: Vec<Vec<u8>>,
+    pub roots: Vec<Vec<u8>>,
+    pub addresses: Vec<String>,
+}
+
+fn timed<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+fn answer(reply: &OperatorReply) -> Result<Answer, Status> {
+    if !reply.faults.is_empty() {
+        return Ok(Answer::Faults(reply.faults.clone()));
+    }
+    stored::decode_reply(&reply.reply).map(Answer::Reply).map_err(|e| Status::data_loss(e.to_string()))
+}
+
+impl OperatorClient {
+    /// Over a channel; messages may have up to `limit` bytes.
+    pub fn new(channel: Channel, limit: usize) -> Self {
+        let client = Generated::with_interceptor(channel, InjectTrace);
+        Self(client.max_decoding_message_size(limit).max_encoding_message_size(limit))
+    }
+
+    /// One view as JSON.
+    pub async fn view(&self, kind: ViewKind, linearizable: bool) -> Result<String, Status> {
+        let request = timed(OperatorViewRequest { linearizable }, CALL_DEADLINE);
+        let mut client = self.0.clone();
+        let reply = match kind {
+            ViewKind::Status => client.status(request).await,
+            ViewKind::History => client.history(request).await,
+            ViewKind::Members => client.members(request).await,
+            ViewKind::Owed => client.owed(request).await,
+            ViewKind::Locks => client.locks(request).await,
+            ViewKind::Cluster => client.cluster_show(request).await,
+        };
+        Ok(reply?.into_inner().json)
+    }
+
+    /// Status views as JSON: one at once and one after each change.
+    pub async fn watch(&self) -> Result<impl futures::Stream<Item = Result<String, Status>> + use<>, Status> {
+        let frames = self.0.clone().watch(OperatorViewRequest { linearizable: false }).await?.into_inner();
+        Ok(futures::StreamExt::map(frames, |frame| frame.map(|f| f.json)))
+    }
+
+    /// Makes a plan on the leader.
+    pub async fn plan(&self, to: String, strategy: String, parent: String) -> Result<Planned, Status> {
+        let request = timed(OperatorPlanRequest { to, strategy, parent }, LOOK_DEADLINE);
+        let r = self.0.clone().plan(request).await?.into_inner();
+        Ok(Planned { plan: r.plan, text: r.text, json: r.json, faults: r.faults, warnings: r.warnings })
+    }
+
+    /// Looks whether a plan could be carried out.
+    pub async fn check(&self) -> Result<Checked, Status> {
+        let request = timed(OperatorViewRequest { linearizable: true }, LOOK_DEADLINE);
+        let r = self.0.clone().check(request).await?.into_inner();
+        Ok(Checked { json: r.json, text: r.text, blocked: r.blocked, warnings: r.warnings })
+    }
+
+    /// Signs a plan file.
+    pub async fn approve(
+        &self,
+        id: String,
+        plan: String,
+        role: String,
+        reference: String,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorApproveRequest { request_id: id, plan, reference, role }, CALL_DEADLINE);
+        answer(&self.0.clone().approve(request).await?.into_inner())
+    }
+
+    /// Starts a plan, or attaches to it.
+    pub async fn apply(&self, id: String, plan: String) -> Result<Answer, Status> {
+        let request = timed(OperatorApplyRequest { request_id: id, plan }, CALL_DEADLINE);
+        answer(&self.0.clone().apply(request).await?.into_inner())
+    }
+
+    /// Pauses, resumes or aborts.
+    pub async fn control(&self, id: String, what: Control, reason: String) -> Result<Answer, Status> {
+        let request = timed(OperatorReasonRequest { request_id: id, reason }, CALL_DEADLINE);
+        let mut client = self.0.clone();
+        let reply = match what {
+            Control::Pause => client.pause(request).await,
+            Control::Resume => client.resume(request).await,
+            Control::Abort => client.abort(request).await,
+        };
+        answer(&reply?.into_inner())
+    }
+
+    /// Lets a failed step be tried again.
+    pub async fn retry(&self, id: String, step: u32) -> Result<Answer, Status> {
+        let request = timed(OperatorRetryRequest { request_id: id, step }, CALL_DEADLINE);
+        answer(&self.0.clone().retry(request).await?.into_inner())
+    }
+
+    /// Answers for something that stays owed.
+    pub async fn accept_owed(&self, id: String, key: String, reason: String) -> Result<Answer, Status> {
+        let request = timed(OperatorAcceptOwedRequest { request_id: id, key, reason }, CALL_DEADLINE);
+        answer(&self.0.clone().accept_owed(request).await?.into_inner())
+    }
+
+    /// Puts a cluster file into force.
+    pub async fn cluster_apply(
+        &self,
+        id: String,
+        file_name: String,
+        text: String,
+        profile: String,
+    ) -> Result<Answer, Status> {
+        let message = OperatorClusterApplyRequest { request_id: id, file_name, text, profile };
+        answer(&self.0.clone().cluster_apply(timed(message, CALL_DEADLINE)).await?.into_inner())
+    }
+
+    /// Makes a join token; answers its text and until when it is valid (unix ms).
+    pub async fn token_create(
+        &self,
+        id: String,
+        member: String,
+        valid: Duration,
+    ) -> Result<(String, u64), Status> {
+        let message = OperatorTokenCreateRequest { request_id: id, member, valid_seconds: valid.as_secs() };
+        let reply = self.0.clone().token_create(timed(message, CALL_DEADLINE)).await?.into_inner();
+        Ok((reply.token, reply.expires_ms))
+    }
+
+    /// Has an operator's certificate issued.
+    pub async fn issue(
+        &self,
+        id: String,
+        name: String,
+        role: String,
+        csr: Vec<u8>,
+    ) -> Result<Issued, Status> {
+        let message = OperatorIssueRequest { request_id: id, name, role, csr };
+        let r = self.0.clone().issue(timed(message, CALL_DEADLINE)).await?.into_inner();
+        Ok(Issued { chain: r.chain, roots: r.roots, addresses: r.addresses })
+    }
+}
