@@ -13,6 +13,9 @@ flock 9
 # Without compiled files Kinto needs 5 s to start instead of 1.5.
 unset PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE=1
+# The machine's own certificates, as pip and cargo use them: a company's proxy is trusted there or nowhere. Newer and
+# older name of the same setting.
+export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true
 
 python() {
   local candidate

@@ -54,7 +54,11 @@ impl Host {
         process::run(UP_WITHIN, &["cp", "-a", "/etc", tools::path(&directory)?])?.ok()?;
         let id = blake3::hash(tools::path(&directory)?.as_bytes()).to_hex();
         fs::write(directory.join("etc/machine-id"), format!("{}\n", &id[..32]))?;
-        Self::power_on(name, directory)
+        let host = Self::power_on(name, directory)?;
+        // A command that saw the machine's own files would change the machine: in a mere chroot, nsenter leads out.
+        let seen = host.run(UP_WITHIN, &["cat", "/etc/machine-id"])?.ok()?;
+        ensure!(seen.trim() == &id[..32], "host {name} does not see its own /etc (is this a chroot?)");
+        Ok(host)
     }
 
     fn power_on(name: &str, directory: PathBuf) -> Result<Self> {
