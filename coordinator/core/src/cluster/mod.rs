@@ -2,5 +2,10 @@
 //!
 //! Knows nothing about plans or rollouts.
 
+mod read;
 pub mod spec;
+mod voters;
+
+pub use read::read_cluster;
 pub use spec::*;
+pub use voters::VOTERS_MAX;

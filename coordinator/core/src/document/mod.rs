@@ -1,0 +1,152 @@
+//! A TOML text as a tree that knows where everything stands and collects *every* fault instead of stopping at one.
+//!
+//! Knows nothing about clusters or profiles: they ask for keys, types and words here, and faults gather in the
+//! [`Document`]. A key nobody asked for is a fault too.
+
+mod item;
+mod mask;
+mod section;
+mod suggest;
+
+pub(crate) use item::{Item, bad_name};
+pub(crate) use mask::looks_secret;
+pub(crate) use section::Section;
+pub(crate) use suggest::closest;
+
+use crate::fault::{Fault, FaultCode, Location, Report, Severity};
+use std::{cell::RefCell, ops::Range};
+use toml::de::DeTable;
+
+/// The largest file read, in bytes. A thousand members with labels and values take about 200 KiB.
+pub const FILE_MAX: usize = 1 << 20;
+
+/// The most faults kept of one file: nobody reads further, and a file of another kind could make one a byte.
+const FAULTS_MAX: usize = 200;
+
+/// A text being read.
+pub(crate) struct Document<'t> {
+    file: &'t str,
+    text: &'t str,
+    faults: RefCell<Vec<Fault>>,
+    secrets: RefCell<Vec<Range<usize>>>,
+}
+
+impl<'t> Document<'t> {
+    /// Parses as much of `text` as can be parsed; syntax faults are already in the document.
+    pub(crate) fn parse(file: &'t str, text: &'t str) -> (Self, DeTable<'t>) {
+        let document =
+            Self { file, text, faults: RefCell::new(Vec::new()), secrets: RefCell::new(Vec::new()) };
+        if text.len() > FILE_MAX {
+            document.push(
+                Fault::new(FaultCode::FileTooLarge, "the file is too large")
+                    .found(format!("{} bytes", text.len()))
+                    .allowed(format!("up to {FILE_MAX} bytes"))
+                    .help("check that this is the right file"),
+            );
+            return (document, DeTable::new());
+        }
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            document.at(span.clone(), document.syntax(error.message(), span.start));
+        }
+        (document, root.into_inner())
+    }
+
+    fn syntax(&self, message: &str, start: usize) -> Fault {
+        if !message.contains("duplicate key") {
+            return Fault::new(FaultCode::Syntax, format!("this is not TOML: {message}"))
+                .help("see toml.io for the notation");
+        }
+        let name = self.word_at(start);
+        match self.enclosing_header(start).as_deref() {
+            Some(header) if in_agents(header) => {
+                Fault::new(FaultCode::DuplicateMember, format!("{name:?} is there twice"))
+                    .found("a second one")
+                    .help("give every member and witness a name of its own, or delete one of the two")
+            }
+            Some(_) | None => Fault::new(FaultCode::DuplicateKey, format!("the key {name:?} is there twice"))
+                .found("a second one")
+                .help("keep one of the two"),
+        }
+    }
+
+    /// The key that begins at `start`, as written.
+    fn word_at(&self, start: usize) -> String {
+        let rest = self.text.get(start..).unwrap_or("").trim_start_matches(['"', '\'']);
+        let end = rest.find(['.', '=', ']', ' ', '"', '\'', '\n']).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or("").to_owned()
+    }
+
+    /// What stands between the brackets of the table header at or above `start`.
+    fn enclosing_header(&self, start: usize) -> Option<String> {
+        let end = self.text.get(start..)?.find('\n').map_or(self.text.len(), |n| start + n);
+        let header = self.text.get(..end)?.lines().rev().find(|line| line.trim_start().starts_with('['))?;
+        Some(header.trim_start().trim_start_matches('[').to_owned())
+    }
+
+    /// The table as a section to ask keys of.
+    pub(crate) fn section<'d>(
+        &'d self,
+        path: String,
+        table: &'d DeTable<'t>,
+        span: Range<usize>,
+    ) -> Section<'d>
+    where
+        't: 'd,
+    {
+        Section::new(self, path, table, span)
+    }
+
+    /// Records a fault without a place.
+    pub(crate) fn push(&self, fault: Fault) {
+        let mut faults = self.faults.borrow_mut();
+        if faults.len() < FAULTS_MAX {
+            faults.push(fault);
+        }
+    }
+
+    /// Records a fault at a place.
+    pub(crate) fn at(&self, span: Range<usize>, mut fault: Fault) {
+        fault.at = Some(self.locate(span));
+        self.push(fault);
+    }
+
+    /// Whether errors were recorded so far.
+    pub(crate) fn failed(&self) -> bool {
+        self.faults.borrow().iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// Hides these bytes from every excerpt.
+    pub(crate) fn hide(&self, span: Range<usize>) {
+        self.secrets.borrow_mut().push(span);
+    }
+
+    /// Everything found.
+    pub(crate) fn finish(self) -> Report {
+        Report::new(self.faults.into_inner(), mask::mask(self.text, &self.secrets.into_inner()))
+    }
+
+    fn locate(&self, span: Range<usize>) -> Location {
+        let start =
+            (0..=span.start.min(self.text.len())).rev().find(|i| self.text.is_char_boundary(*i)).unwrap_or(0);
+        let before = self.text.get(..start).unwrap_or("");
+        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+        Location {
+            file: self.file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or("").chars().count() + 1,
+            span: start..span.end.max(start),
+        }
+    }
+}
+
+fn in_agents(header: &str) -> bool {
+    ["members", "witnesses"].iter().any(|table| {
+        header.strip_prefix(table).is_some_and(|rest| {
+            let rest = rest.trim_start();
+            // `[members]` itself or `[members.NAME]`; deeper ones (`[members.n1.labels]`) hold other keys.
+            rest.starts_with(']') || rest.strip_prefix('.').is_some_and(|name| !name.contains('.'))
+        })
+    })
+}
