@@ -71,7 +71,7 @@ impl Default for Options {
 pub struct Bed {
     /// The balancer on host `front`.
     pub haproxy: Haproxy,
-    /// The database on host `db`.
+    /// The database on host `db1`.
     pub postgres: Postgres,
     /// `n1`, `n2`, `n3`.
     pub members: Vec<Member>,
@@ -119,14 +119,14 @@ impl Bed {
 
         let guard = Guard::set()?;
         let names: Vec<(&str, Ipv4Addr)> =
-            [("front", FRONT), ("db", DB), ("client", CLIENT)].into_iter().chain(MEMBERS).collect();
+            [("front", FRONT), ("db1", DB), ("client", CLIENT)].into_iter().chain(MEMBERS).collect();
         let mut switch = Switch::start(&path)?;
         let mut plugged = |name: &str, address| -> Result<Host> {
             let host = Host::start(name, address, &path, &names)?;
             switch.plug(&host)?;
             Ok(host)
         };
-        let (front, db, client) = (plugged("front", FRONT)?, plugged("db", DB)?, plugged("client", CLIENT)?);
+        let (front, db, client) = (plugged("front", FRONT)?, plugged("db1", DB)?, plugged("client", CLIENT)?);
         let hosts = MEMBERS.iter().map(|(name, at)| plugged(name, *at)).collect::<Result<Vec<_>>>()?;
 
         let postgres = Postgres::start(db, &path)?;

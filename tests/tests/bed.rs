@@ -1,7 +1,7 @@
 //! The bed proves itself before Lockkeeper enters it: the runbook done by hand in the right order is judged good by
 //! the oracle, and the mistakes of a wiki page at night are judged bad, each by the check that is meant for it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use lockkeeper_tests::bed::haproxy::Admin;
@@ -11,28 +11,47 @@ use lockkeeper_tests::bed::{Bed, DB, NEW, NEW_SCHEMA, Options, process};
 const ATTEMPT: (&str, &str) = ("up_attempt_1", "attempt-1-of-the-bed");
 const DUMP_WITHIN: Duration = Duration::from_secs(60);
 
+/// Says how long each step took, since the last one: what a person with a good runbook needs.
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    fn step(&mut self, what: &str) {
+        eprintln!("{:>6} ms  {what}", self.0.elapsed().as_millis());
+        self.0 = Instant::now();
+    }
+}
+
 /// Drain, stop, dump, shut, upgrade once, open, start one by one, admit when proven.
 fn by_hand(bed: &Bed) -> Result<()> {
+    let mut watch = Stopwatch(Instant::now());
     for member in &bed.members {
         bed.haproxy.set(member.name(), Admin::Drain)?;
         bed.haproxy.wait_idle(member.name()).or_else(|_| bed.haproxy.set(member.name(), Admin::Maint))?;
         bed.haproxy.set(member.name(), Admin::Maint)?;
         bed.haproxy.wait_idle(member.name())?;
     }
+    watch.step("drain, wait for zero, maintenance: all three");
     for member in &bed.members {
         member.stop()?;
     }
+    watch.step("stop all three");
     dump(bed)?;
+    watch.step("dump and read it to its last block");
     shut(bed)?;
+    watch.step("shut the door, mint a login");
     bed.members[1].migrate_as(NEW, ATTEMPT)?.ok()?;
+    watch.step("upgrade the database (3 s of it are the trigger's)");
     open(bed)?;
+    watch.step("open the door");
     for member in &bed.members {
         member.switch(NEW)?;
         member.start()?;
         member.wait_ready(NEW)?;
+        watch.step(&format!("{}: switch, start, answers with {NEW}", member.name()));
         bed.haproxy.set(member.name(), Admin::Drain)?;
         bed.haproxy.wait_up(member.name())?;
         bed.haproxy.set(member.name(), Admin::Ready)?;
+        watch.step(&format!("{}: back, after a check of the balancer's own", member.name()));
     }
     Ok(())
 }
