@@ -23,6 +23,16 @@ fn told(status: &Status) -> String {
     text
 }
 
+/// Refused by the server; our own dialer knows why as a value.
+fn refused_for(result: Result<String, Status>, why: Refusal) {
+    let status = result.expect_err("must not get in");
+    assert_eq!((status.code(), code_of(&status)), (Code::Unavailable, Some("LK4021")), "{}", told(&status));
+    match TransportError::behind(&status) {
+        Some(TransportError::Refused { why: found }) => assert_eq!(*found, why),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn refused(result: Result<String, Status>, why: &str) {
     let status = result.expect_err("must not get in");
     assert_ne!(status.code(), Code::Ok);
@@ -115,8 +125,8 @@ async fn a_revoked_identity_is_refused_and_its_open_connection_ends() {
 
     // No new connection of the same channel gets in, and the open one is gone.
     wait_for("the open connection ends", || async { who(clone.clone()).await.is_err() }).await;
-    refused(who(clone).await, "LK4021: the peer refused our certificate: it is revoked");
-    refused(who_as(ca.node("n2", 2), &port).await, "it is revoked");
+    refused_for(who(clone).await, Refusal::Revoked);
+    refused_for(who_as(ca.node("n2", 2), &port).await, Refusal::Revoked);
     // The next incarnation and everybody else do not notice.
     assert_eq!(who_as(ca.node("n2", 4), &port).await.unwrap(), "node n2 (incarnation 4)");
     assert_eq!(who(other).await.unwrap(), "node n3 (incarnation 3)");
@@ -134,7 +144,7 @@ async fn removed_members_operators_and_single_certificates_can_be_revoked() {
     list.revoke_serial(Subject::of(&lost.chain[0]).unwrap().serial);
     port.tls.revoke(list).unwrap();
     for credentials in [gone, anna, lost] {
-        refused(who_as(credentials, &port).await, "it is revoked");
+        refused_for(who_as(credentials, &port).await, Refusal::Revoked);
     }
     assert!(who_as(kept, &port).await.is_ok());
     assert!(who_as(ca.operator("berta", Role::Viewer), &port).await.is_ok());

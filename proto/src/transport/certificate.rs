@@ -58,7 +58,7 @@ impl Serial {
 
     /// Reads lower- or upper-case hex.
     pub fn from_hex(text: &str) -> Option<Self> {
-        if text.is_empty() || text.len() % 2 != 0 || !text.is_ascii() {
+        if text.is_empty() || !text.len().is_multiple_of(2) || !text.is_ascii() {
             return None;
         }
         let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();

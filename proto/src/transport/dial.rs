@@ -1,5 +1,6 @@
 //! Making channels to other agents. The rest of the product knows a [`Dialer`] only.
 
+use bytes::BytesMut;
 use hyper_util::rt::TokioIo;
 use lockkeeper_core::ids::ClusterId;
 use rustls::ClientConfig;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,13 +22,18 @@ use super::digest::CaDigest;
 use super::error::TransportError;
 use super::limits;
 use super::peer::ExpectedPeer;
-use super::reason::{is_tls, reason};
+use super::reason::reason;
 use super::tls::Tls;
+
+/// Room for the server's first frames; what does not fit is read later.
+const FIRST_READ: usize = 256;
 
 /// Makes channels. Rustls is one implementation, a simulated wire another.
 pub trait Dialer: Send + Sync {
     /// A channel to `expect` at `address` (`host:port`). Nothing happens before the first call; a broken connection is
-    /// made anew by the next call. Errors of the connection appear as `Unavailable`, see [`super::code_of`].
+    /// made anew by the next call. Errors of the connection appear as `Unavailable`, see [`super::code_of`]. A call
+    /// that meets the end of an old connection (certificates are renewed, peers stop) may end as `Cancelled`: it was
+    /// not sent and may be repeated.
     fn channel(&self, address: &str, expect: ExpectedPeer) -> Channel;
 }
 
@@ -97,7 +103,7 @@ where
 async fn connect(
     address: String,
     config: Result<Arc<ClientConfig>, TransportError>,
-) -> io::Result<TokioIo<TellingStream>> {
+) -> io::Result<TokioIo<Admitted>> {
     let config = config?;
     let name = server_name(&address)?;
     let unreachable =
@@ -108,7 +114,18 @@ async fn connect(
     if stream.get_ref().1.alpn_protocol().is_none() {
         return Err(TransportError::WrongProtocol.into());
     }
-    Ok(TokioIo::new(TellingStream(stream)))
+    admitted(stream).await.map(TokioIo::new)
+}
+
+/// Waits until the server has let us in. In TLS 1.3 a client has finished before the server looks at its certificate,
+/// and HTTP/2 would turn the refusal into text; an HTTP/2 server speaks first, so one read tells.
+async fn admitted(mut stream: TlsStream<TcpStream>) -> io::Result<Admitted> {
+    let mut first = BytesMut::with_capacity(FIRST_READ);
+    let read = stream.read_buf(&mut first).await.map_err(reason)?;
+    if read == 0 {
+        return Err(reason(io::ErrorKind::UnexpectedEof.into()).into());
+    }
+    Ok(Admitted { first, stream })
 }
 
 /// The library wants a name to connect to; our verifiers ignore it, and it is never sent (no SNI).
@@ -120,23 +137,30 @@ fn server_name(address: &str) -> Result<ServerName<'static>, TransportError> {
     ServerName::try_from(host.to_owned()).map_err(|_| bad())
 }
 
-/// In TLS 1.3 the client has finished when the server refuses its certificate, so the alert arrives with the first
-/// read. HTTP/2 keeps only the text of a read error; this makes that text ours, with a code.
-struct TellingStream(TlsStream<TcpStream>);
+/// The server's first bytes, and the stream they came from.
+struct Admitted {
+    first: BytesMut,
+    stream: TlsStream<TcpStream>,
+}
 
-impl AsyncRead for TellingStream {
+impl AsyncRead for Admitted {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer).map_err(tell)
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let take = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first.split_to(take));
+        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for TellingStream {
+impl AsyncWrite for Admitted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes).map_err(tell)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -144,22 +168,18 @@ impl AsyncWrite for TellingStream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, parts).map_err(tell)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx).map_err(tell)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-fn tell(error: io::Error) -> io::Error {
-    if is_tls(&error) { reason(error).into() } else { error }
 }

@@ -34,6 +34,8 @@ pub struct ListenLimits {
     pub handshakes_per_source: usize,
     /// Authenticated connections at once.
     pub connections: usize,
+    /// How long an authenticated connection may live. The server asks for its end before.
+    pub lifetime: Duration,
     /// Connections without identity at once.
     pub joining: usize,
     /// How long a connection without identity may live.
@@ -78,6 +80,7 @@ impl Default for ListenLimits {
             handshakes: limits::HANDSHAKES_MAX,
             handshakes_per_source: limits::HANDSHAKES_PER_SOURCE_MAX,
             connections: limits::CONNECTIONS_MAX,
+            lifetime: limits::CONNECTION_AGE_MAX + limits::CONNECTION_AGE_GRACE,
             joining: limits::JOINING_MAX,
             joining_lifetime: limits::JOINING_LIFETIME,
         }
@@ -199,7 +202,14 @@ impl Door {
         let subject = Subject::of(leaf).map_err(|fault| TransportError::BadIdentity { fault })?;
         let slot = slot(&self.connections, "connections", self.limits.connections)?;
         let info = PeerInfo { identity: subject.identity.clone(), address: Some(from) };
-        Ok(PeerIo::new(stream, info).until(Box::pin(self.tls.clone().ended(subject))).counted(slot))
+        let (tls, lifetime) = (self.tls.clone(), self.limits.lifetime);
+        let end = async move {
+            tokio::select! {
+                reason = tls.ended(subject) => reason,
+                () = tokio::time::sleep(lifetime) => "its time is over; the next call makes a new one",
+            }
+        };
+        Ok(PeerIo::new(stream, info).until(Box::pin(end)).counted(slot))
     }
 
     async fn hand_on(&self, io: PeerIo) {

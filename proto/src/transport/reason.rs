@@ -6,15 +6,10 @@ use std::sync::Arc;
 
 use super::error::{Refusal, TransportError};
 
-/// Our error for a failed handshake or a failed read on a TLS stream.
+/// Our error for a failed handshake.
 pub(super) fn reason(error: io::Error) -> TransportError {
     let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).and_then(reason_in);
     ours.unwrap_or_else(|| TransportError::Handshake { source: Arc::new(error) })
-}
-
-/// Whether `error` came out of TLS and not out of the socket.
-pub(super) fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Error>())
 }
 
 /// Our error, if we have a name for the library's.

@@ -7,8 +7,9 @@ use super::limits;
 /// For authenticated peers and for the local socket.
 pub fn peer_server() -> Server {
     Server::builder()
+        // Without tonic's grace: with it, tonic 0.14 never asks for the end and cuts every connection, idle or not,
+        // in the middle of whatever it does. The accept loop cuts those that stay, see `CONNECTION_AGE_GRACE`.
         .max_connection_age(limits::CONNECTION_AGE_MAX)
-        .max_connection_age_grace(limits::CONNECTION_AGE_GRACE)
         .max_concurrent_streams(limits::STREAMS_MAX)
         .http2_max_header_list_size(limits::HEADERS_BYTES_MAX)
         .http2_keepalive_interval(Some(limits::KEEP_ALIVE_INTERVAL))

@@ -40,6 +40,11 @@ impl TraceParent {
 
     /// Reads the text form; none if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
+        // The propagator also takes shorter ids and guesses; what we store and send is exact.
+        let widths: Vec<usize> = text.split('-').map(str::len).collect();
+        if widths != [2, 32, 16, 2] {
+            return None;
+        }
         let parsed = Self(text.to_owned());
         parsed.context().span().span_context().is_valid().then_some(parsed)
     }

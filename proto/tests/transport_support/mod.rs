@@ -1,5 +1,5 @@
 //! A small authority, a service that says who called, and a running port. Shared by the transport tests.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "test support; every test binary uses a part of it")]
 
 use lockkeeper_core::identity::Role;
 use lockkeeper_core::ids::{ActorName, ClusterId, Incarnation, MemberName};
