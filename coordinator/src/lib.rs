@@ -1,3 +1,14 @@
 //! The Raft shell, the leader loop and the operator API. Knows nothing about databases, balancers or processes.
 
+pub mod api;
+pub mod consensus;
+pub mod leader;
+pub mod limits;
+pub mod local_group;
+pub mod machine;
+pub mod pki;
+pub mod planning;
+pub mod presence;
 pub mod raft;
+pub mod sight;
+pub mod voters;

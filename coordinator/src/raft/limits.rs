@@ -54,3 +54,60 @@ pub const APPEND_ENTRIES_MAX: u64 = 512;
 
 /// Largest message on the wire: the largest command and room for the rest.
 pub const MESSAGE_BYTES_MAX: usize = COMMAND_BYTES_MAX + (1 << 20);
+
+/// Between two signs of life of a leader. See [`ELECTION_MIN`].
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// Least election time-out. The library waits a lease of [`ELECTION_MAX`] and then a random time between the two, so
+/// a dead leader is replaced after 0.8 to 1.2 s and a round of votes. Below 300 ms an fsync stall (4 ms is common on
+/// a shared disk, 55 ms was the worst seen) together with a busy machine comes too near.
+pub const ELECTION_MIN: Duration = Duration::from_millis(400);
+
+/// Greatest election time-out, and the leader's lease.
+pub const ELECTION_MAX: Duration = Duration::from_millis(600);
+
+/// Until an append stream is answered by its header: a connect (at most one second, see the transport) and a round
+/// trip. A frozen peer accepts connections and never answers.
+pub const APPEND_OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a follower may keep an append request unanswered. It has to write it to disk; the worst fsync seen took
+/// 56 ms, and a 16 MiB command needs over a second on a slow line.
+pub const APPEND_STALL: Duration = Duration::from_secs(5);
+
+/// After a failed stream, no new one to that peer for so long. A peer that is down, or refuses us, would otherwise
+/// cost a dial and a handshake with every heartbeat. Votes do not wait: they are rare, and failover hangs on them.
+pub const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+
+/// Bytes of one snapshot message: large enough to be cheap, small enough to let other messages in between.
+pub const SNAPSHOT_FRAME_BYTES: usize = 256 << 10;
+
+/// Least time for sending and taking over a snapshot.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// More time for each MiB of snapshot: a line of 8 Mbit/s, and the receiver's disk.
+pub const SNAPSHOT_TIMEOUT_PER_MIB: Duration = Duration::from_secs(2);
+
+/// How long a receiver waits for the next frame of a snapshot, or for the first frame of any stream.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For a command to be committed and applied. Two elections fit in; the caller repeats with the same request id.
+pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For a linearizable read.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For a change of membership, which is two commits.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For a planned successor to catch up before the hand-over begins. Meanwhile the leader goes on as before.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For the successor to be elected. Until then nobody leads, so a failed hand-over must end soon; it ends by itself
+/// with the next election.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A voter that has been silent for longer does not get the leadership: three heartbeats and a stall.
+pub const SUCCESSOR_SILENCE: Duration = Duration::from_millis(500);
+
+/// For the Raft core to end. It waits for its own tasks only, never for a peer.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);

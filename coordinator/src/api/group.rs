@@ -1,0 +1,139 @@
+//! The `Group` service: other agents forward proposals, confirm reads, follow the state and give signs of life.
+
+use super::Api;
+use crate::{consensus::ConsensusError, limits, sight::Beat};
+use futures::Stream;
+use lockkeeper_core::{identity::Role, rollout::Command, stored, time::Millis};
+use lockkeeper_proto::{
+    pb::{
+        GroupBeatReply, GroupBeatRequest, GroupFollowRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
+        GroupReadRequest, GroupStateFrame,
+        group_server::{Group, GroupServer},
+    },
+    port::{Group as _, Proposal, View},
+    transport::{coded_status, node},
+};
+use std::pin::Pin;
+use tonic::{Code, Request, Response, Status};
+
+/// The service for this node's API.
+pub fn group_service(api: Api) -> GroupServer<GroupApi> {
+    GroupServer::new(GroupApi(api))
+        .max_decoding_message_size(limits::MESSAGE_MAX)
+        .max_encoding_message_size(limits::MESSAGE_MAX)
+}
+
+/// See [`group_service`].
+pub struct GroupApi(Api);
+
+fn not_here(error: &ConsensusError) -> Status {
+    coded_status(Code::Unavailable, "LK3101", format!("LK3101: {error}"))
+}
+
+#[tonic::async_trait]
+impl Group for GroupApi {
+    async fn propose(
+        &self,
+        request: Request<GroupProposeRequest>,
+    ) -> Result<Response<GroupProposeReply>, Status> {
+        let from = node(&request)?.name.clone();
+        let envelope = stored::decode_envelope(&request.into_inner().envelope)
+            .map_err(|e| coded_status(Code::InvalidArgument, "LK3203", e.to_string()))?;
+        check_speaker(&from, &envelope.command, envelope.actor.as_ref().map(|a| a.role))?;
+        let proposal = Proposal {
+            id: envelope.id,
+            actor: envelope.actor,
+            trace: envelope.trace,
+            command: envelope.command,
+        };
+        let reply = self.0.group.propose_here(proposal).await.map_err(|e| not_here(&e))?;
+        Ok(Response::new(GroupProposeReply { reply: stored::encode_reply(&reply) }))
+    }
+
+    async fn read(&self, request: Request<GroupReadRequest>) -> Result<Response<GroupReadReply>, Status> {
+        node(&request)?;
+        let index = self.0.group.read_here().await.map_err(|e| not_here(&e))?;
+        Ok(Response::new(GroupReadReply { read_index: index.0 }))
+    }
+
+    type FollowStream = Pin<Box<dyn Stream<Item = Result<GroupStateFrame, Status>> + Send>>;
+
+    async fn follow(&self, request: Request<GroupFollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+        node(&request)?;
+        let mut views = self.0.group.follow();
+        let frames = async_stream::stream! {
+            loop {
+                let view = views.borrow_and_update().clone();
+                yield Ok(frame(&view));
+                if views.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        Ok(Response::new(Box::pin(frames)))
+    }
+
+    async fn beat(&self, request: Request<GroupBeatRequest>) -> Result<Response<GroupBeatReply>, Status> {
+        let member = node(&request)?.name.clone();
+        let beat = request.into_inner();
+        let leading = self.0.group.consensus().leadership().borrow().leading;
+        let beat = Beat {
+            member,
+            agent_version: beat.agent_version,
+            facts_json: beat.facts_json,
+            facts_digest: beat.facts_digest,
+            facts_age: Millis(beat.facts_age_ms),
+            wall_ms: beat.wall_ms,
+        };
+        let facts_digest = self.0.sightings.heard(&beat, self.0.clock.boot(), self.0.clock.wall_ms());
+        Ok(Response::new(GroupBeatReply { facts_digest, leading }))
+    }
+}
+
+fn frame(view: &View) -> GroupStateFrame {
+    GroupStateFrame {
+        applied: view.applied.0,
+        state: stored::encode_state(&view.state),
+        leader: view.leader.as_ref().map(ToString::to_string).unwrap_or_default(),
+        term: view.term,
+        quorum: view.quorum,
+    }
+}
+
+/// An agent speaks for its own attempts only, never for the leader, and for a person only in what people may ask.
+fn check_speaker(
+    from: &lockkeeper_core::ids::MemberName,
+    command: &Command,
+    role: Option<Role>,
+) -> Result<(), Status> {
+    let own = match command {
+        Command::OwedIntent { attempt, .. }
+        | Command::ReportBlocked { attempt, .. }
+        | Command::Outcome { attempt, .. } => attempt.member == *from,
+        Command::Announce { member, .. } => member == from,
+        // A join came in at that agent; the token's hash is checked where it is applied.
+        Command::Enrol(enrol) => enrol.token.is_some(),
+        Command::TokenCreate { .. }
+        | Command::SetCluster { .. }
+        | Command::Approve { .. }
+        | Command::Apply { .. }
+        | Command::Pause { .. }
+        | Command::Resume
+        | Command::Abort { .. }
+        | Command::Retry { .. }
+        | Command::AcceptOwed { .. } => role.is_some(),
+        // What a leader proposes, it proposes on its own node.
+        Command::Init { .. }
+        | Command::SetExecutor { .. }
+        | Command::Elect { .. }
+        | Command::Assign { .. }
+        | Command::Halt { .. }
+        | Command::Finish { .. } => false,
+    };
+    if own {
+        Ok(())
+    } else {
+        let text = format!("LK3105: {from} may not propose {:?} for anybody else", command.kind());
+        Err(coded_status(Code::PermissionDenied, "LK3105", text))
+    }
+}

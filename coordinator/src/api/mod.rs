@@ -1,0 +1,42 @@
+//! Thin services: who may call, what is asked of the group, what is answered. They decide nothing about rollouts.
+
+mod enrolment;
+mod group;
+mod operator;
+mod plans;
+mod rights;
+mod views;
+
+pub use enrolment::LocalEnrolment;
+pub use group::group_service;
+pub use operator::operator_service;
+pub use rights::LocalRights;
+
+use crate::{local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
+use lockkeeper_core::{ids::MemberName, rollout::Facts};
+use lockkeeper_proto::{port::Clock, transport::Dialer};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What every service of one node needs.
+#[derive(Clone)]
+pub struct Api {
+    /// This node.
+    pub me: MemberName,
+    /// Its group.
+    pub group: Arc<LocalGroup>,
+    /// Signs of life, on the leader.
+    pub sightings: Arc<Sightings>,
+    /// What the leader loop last looked at; none on followers.
+    pub facts: watch::Receiver<Option<Facts>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ways to other agents.
+    pub dialer: Arc<dyn Dialer>,
+    /// Who is who on the local socket.
+    pub local: LocalRights,
+    /// The issuing key, on voters that hold it.
+    pub issuing: Option<Arc<IssuingCa>>,
+    /// Roots handed to those who join; DER.
+    pub roots: Vec<Vec<u8>>,
+}

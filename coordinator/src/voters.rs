@@ -1,0 +1,85 @@
+//! Who votes: enrolled nodes become learners, caught-up learners become voters one at a time.
+
+use crate::consensus::{Consensus, Leadership, Seat};
+use lockkeeper_core::{
+    cluster::Voters,
+    ids::{MemberName, NodeId},
+    rollout::State,
+};
+use tracing::{info, warn};
+
+/// The most voters a group has; more cost latency and win nothing for clusters of this size.
+const VOTERS_MAX: usize = 5;
+
+/// What should change now; at most one thing at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// An enrolled node holds no log yet.
+    AddLearner(NodeId, MemberName),
+    /// These shall vote.
+    SetVoters(Vec<NodeId>),
+}
+
+/// How many voters there should be, and who may be one.
+fn wanted(state: &State) -> (usize, Vec<&MemberName>) {
+    let Some(config) = &state.config else { return (1, state.nodes.keys().collect()) };
+    let spec = &config.spec;
+    match &spec.voters {
+        Voters::List(names) => (names.len(), names.iter().collect()),
+        Voters::Auto => {
+            let names: Vec<_> = spec.members.keys().chain(spec.witnesses.keys()).collect();
+            let most = names.len().clamp(1, VOTERS_MAX);
+            (if most % 2 == 0 { most - 1 } else { most }, names)
+        }
+    }
+}
+
+/// Compares what is with what should be. Pure.
+pub fn change(state: &State, now: &Leadership) -> Option<Change> {
+    let known = |id: NodeId| now.voters.iter().any(|v| v.0 == id) || now.learners.iter().any(|l| l.0 == id);
+    let (count, names) = wanted(state);
+    // Only a node that may vote needs the log; the others subscribe.
+    let missing = state.nodes.iter().find(|(name, node)| names.contains(name) && !known(node.id));
+    if let Some((name, node)) = missing
+        && now.voters.len() + now.learners.len() < VOTERS_MAX.max(count)
+    {
+        return Some(Change::AddLearner(node.id, name.clone()));
+    }
+    // A node enrolled anew has a new number; its old one must not count for a quorum any more.
+    let valid = |v: &&(NodeId, MemberName)| state.nodes.get(&v.1).is_some_and(|n| n.id == v.0);
+    let mut voters: Vec<NodeId> = now.voters.iter().filter(valid).map(|v| v.0).collect();
+    if voters.is_empty() {
+        return None;
+    }
+    if voters.len() < now.voters.len() {
+        return Some(Change::SetVoters(voters));
+    }
+    if voters.len() < count {
+        let ready = now.learners.iter().find(|(id, name, caught_up)| {
+            *caught_up && names.contains(&name) && state.nodes.get(name).is_some_and(|n| n.id == *id)
+        });
+        if let Some((id, _, _)) = ready {
+            voters.push(*id);
+            return Some(Change::SetVoters(voters));
+        }
+    }
+    None
+}
+
+/// Makes one change, if one is due.
+pub async fn tend(state: &State, now: &Leadership, consensus: &dyn Consensus) {
+    let Some(change) = change(state, now) else { return };
+    let result = match &change {
+        Change::AddLearner(id, name) => {
+            let Some(node) = state.nodes.get(name) else { return };
+            let seat =
+                Seat { name: name.clone(), address: node.address.clone(), incarnation: node.incarnation };
+            consensus.add_learner(*id, seat).await
+        }
+        Change::SetVoters(voters) => consensus.set_voters(voters.clone()).await,
+    };
+    match result {
+        Ok(()) => info!(?change, "membership changed"),
+        Err(error) => warn!(?change, %error, "membership not changed"),
+    }
+}
