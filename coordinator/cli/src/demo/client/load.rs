@@ -49,7 +49,7 @@ pub async fn run(args: Args, log: LineLog) -> anyhow::Result<()> {
         }
         let scheduled_at = begun_at + u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
         let (users, log, n) = (Arc::clone(&users), log.clone(), scheduled);
-        open.spawn(async move { log.write(&Line::Request(users.send(n, scheduled_at).await)) });
+        open.spawn(async move { log.write(&Line::Request(Box::new(users.send(n, scheduled_at).await))) });
         scheduled += 1;
         while open.try_join_next().is_some() {}
     }

@@ -17,7 +17,7 @@ pub enum Line {
         rate: u32,
     },
     /// A request has ended.
-    Request(Record),
+    Request(Box<Record>),
     /// The load has ended and every request has its line.
     End {
         /// When, Unix milliseconds.

@@ -64,7 +64,7 @@ impl Summary {
 /// The requests of a log.
 pub fn records(lines: &[Line]) -> impl Iterator<Item = &Record> {
     lines.iter().filter_map(|line| match line {
-        Line::Request(record) => Some(record),
+        Line::Request(record) => Some(&**record),
         Line::Start { .. } | Line::End { .. } | Line::LinesLost { .. } => None,
     })
 }
@@ -109,7 +109,7 @@ mod tests {
     use crate::demo::client::record::Kind;
 
     fn request(n: u64, at: u64, status: Option<u16>) -> Line {
-        Line::Request(Record {
+        Line::Request(Box::new(Record {
             n,
             scheduled_at: at,
             sent_at: at + 1,
@@ -126,7 +126,7 @@ mod tests {
             balancer: None,
             id: None,
             title: None,
-        })
+        }))
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_log_that_is_not_whole_says_why() {
         let line = request(0, 100, Some(200));
-        assert!(Summary::of(&[line.clone()]).incomplete.unwrap().contains("killed"));
+        assert!(Summary::of(std::slice::from_ref(&line)).incomplete.unwrap().contains("killed"));
         let short = Summary::of(&[line.clone(), Line::End { at: 1, scheduled: 2 }]);
         assert_eq!(short.incomplete.unwrap(), "2 requests were scheduled, 1 have a line");
         let lost = Summary::of(&[line, Line::LinesLost { lost: 4 }, Line::End { at: 1, scheduled: 1 }]);

@@ -81,8 +81,8 @@ impl User {
         if self.kind != Kind::Sticky {
             return;
         }
-        let set = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-        if let Some(pair) = set.filter_map(|value| value.split(';').next()).last() {
+        let mut set = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+        if let Some(pair) = set.next_back().and_then(|value| value.split(';').next()) {
             *lock(&self.jar) = Some(pair.to_owned());
         }
     }
