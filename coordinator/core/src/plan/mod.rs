@@ -4,16 +4,30 @@
 //! that choice is committed. This module knows nothing about how a rollout goes.
 
 pub mod action;
+mod build;
+mod expand;
 mod hash;
+pub mod limits;
+pub mod observed;
+mod order;
+pub mod planner;
+pub mod report;
+mod route;
+mod safety;
 pub mod step;
 
-pub use hash::{hash, render};
 pub use action::{Action, ActionKind};
+pub use hash::{hash, render};
+pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput};
+pub use planner::plan;
+pub use report::PlanReport;
 pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Who};
 
 use crate::{
     cluster::{BalancerSpec, DatabaseSpec, OnUpgraderLoss},
-    ids::{BalancerName, ClusterId, ClusterName, DatabaseName, Incarnation, MemberName, PlanHash, ProfileName},
+    ids::{
+        BalancerName, ClusterId, ClusterName, DatabaseName, Incarnation, MemberName, PlanHash, ProfileName,
+    },
     time::{LogTime, Millis},
     version::Version,
 };

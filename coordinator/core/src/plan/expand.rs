@@ -1,0 +1,377 @@
+//! Turns the profile's stages into steps with edges, for every member, database and balancer.
+
+use super::{
+    action::{Action, ActionKind, BalancerServer},
+    build::Build,
+    limits,
+    observed::PlanInput,
+    order::{Lane, Order},
+    step::{Deadline, OwedKey, Phase, Serial, Step, Target, Who},
+};
+use crate::{
+    fault::{Fault, FaultCode},
+    ids::{DatabaseName, MemberName, StepId},
+    profile::{
+        model::{On, Stage, StepTemplate},
+        resolve::Unfilled,
+        template::Template,
+    },
+    time::Millis,
+    version::Version,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which way steps lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the new version.
+    Forward,
+    /// Back to the old one, before the point of no return.
+    Back,
+}
+
+/// A plan's steps in the making.
+pub(super) struct Expansion<'a> {
+    input: &'a PlanInput<'a>,
+    from: &'a Version,
+    upgraders: &'a BTreeMap<DatabaseName, Vec<MemberName>>,
+    order: Order,
+    steps: Vec<Step>,
+    undo: Vec<Step>,
+    phase: Phase,
+    /// Members that certainly come after the first is admitted.
+    others: BTreeSet<MemberName>,
+    faults: Vec<Fault>,
+}
+
+/// What steps made from one template share.
+struct Frame<'t> {
+    stage: &'t Stage,
+    template: &'t StepTemplate,
+    way: Way,
+}
+
+/// The parts of a step that differ from those of its template's other steps.
+struct Made {
+    action: Action,
+    target: Target,
+    who: Who,
+    grant: Option<DatabaseName>,
+    owes: Option<OwedKey>,
+    settles: Option<OwedKey>,
+    limits: (Deadline, Millis),
+}
+
+impl Made {
+    fn new(action: Action, target: Target, who: Who, limits: (Deadline, Millis)) -> Self {
+        Self { action, target, who, grant: None, owes: None, settles: None, limits }
+    }
+}
+
+impl<'a> Expansion<'a> {
+    pub(super) fn new(
+        input: &'a PlanInput<'a>,
+        from: &'a Version,
+        upgraders: &'a BTreeMap<DatabaseName, Vec<MemberName>>,
+    ) -> Self {
+        Self {
+            input,
+            from,
+            upgraders,
+            order: Order::default(),
+            steps: Vec::new(),
+            undo: Vec::new(),
+            phase: Phase::Before,
+            others: BTreeSet::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Steps added from here on lead back and depend on none of the way forward.
+    pub(super) fn turn_back(&mut self) {
+        self.order.restart();
+        self.phase = Phase::Outage;
+        self.others.clear();
+    }
+
+    /// The way forward, the way back, and what stood in their way.
+    pub(super) fn finish(self) -> (Vec<Step>, Vec<Step>, Vec<Fault>) {
+        (self.steps, self.undo, self.faults)
+    }
+
+    /// Adds a stage for all its members or databases.
+    pub(super) fn stage(&mut self, stage: &Stage, way: Way) {
+        self.order.begin(stage.wait);
+        let scope = self.build(way).scope();
+        let steps: Vec<&StepTemplate> = stage.steps.iter().filter(|s| scope.holds(&s.when)).collect();
+        let first = self.first_database();
+        if stage.first_upgrader
+            && way == Way::Forward
+            && let Some(may) = first.as_ref().and_then(|d| self.upgraders.get(d))
+        {
+            self.others = self.input.cluster.members.keys().filter(|m| !may.contains(m)).cloned().collect();
+        }
+        if steps.iter().any(|s| matches!(s.kind, ActionKind::Drain | ActionKind::StopService)) {
+            self.phase = Phase::Outage;
+        }
+        if steps.first().is_some_and(|s| s.on == On::Each) {
+            for member in self.input.cluster.members.keys() {
+                self.order.enter(Lane::Member(member.clone()));
+                for template in &steps {
+                    self.on_member(&Frame { stage, template, way }, member, first.as_ref());
+                }
+            }
+        } else {
+            for database in self.input.cluster.databases.keys() {
+                // Databases have a fixed order, so "one after another" is an edge and no run.
+                if !stage.serial {
+                    self.order.enter(Lane::Database(database.clone()));
+                }
+                for template in &steps {
+                    self.on_database(&Frame { stage, template, way }, database);
+                }
+            }
+        }
+        self.order.end();
+    }
+
+    fn build(&self, way: Way) -> Build<'a> {
+        let version = match way {
+            Way::Forward => self.input.to,
+            Way::Back => self.from,
+        };
+        Build::new(self.input, self.from, version)
+    }
+
+    fn first_database(&self) -> Option<DatabaseName> {
+        self.input.cluster.databases.keys().next().cloned()
+    }
+
+    fn on_member(&mut self, frame: &Frame<'_>, member: &MemberName, first: Option<&DatabaseName>) {
+        let kind = frame.template.kind;
+        let build = self.build(frame.way);
+        let serial = frame.stage.serial.then(|| Serial {
+            run: frame.stage.name.clone(),
+            member: member.clone(),
+            first: first.filter(|_| frame.stage.first_upgrader).cloned(),
+        });
+        if matches!(kind, ActionKind::Drain | ActionKind::Admit) {
+            let made = self.balancer_steps(frame, member);
+            let ids =
+                made.into_iter().map(|made| self.push(frame, made, serial.clone(), Some(member))).collect();
+            self.order.advance(ids);
+            return;
+        }
+        let action = build.member_action(frame.template, member);
+        let Some(action) = self.taken(frame, action) else { return };
+        let limits = self.limits(frame.template, kind);
+        let mut made = Made::new(action, Target::Member(member.clone()), Who::Member(member.clone()), limits);
+        let service = OwedKey(format!("{member}/service"));
+        match kind {
+            ActionKind::StopService => made.owes = Some(service.clone()),
+            ActionKind::StartService => made.settles = Some(service.clone()),
+            _ => {}
+        }
+        let id = self.push(frame, made, serial.clone(), Some(member));
+        self.order.advance(vec![id]);
+        if kind == ActionKind::Prove || kind == ActionKind::Run {
+            return;
+        }
+        if let Some(proof) = &frame.template.prove {
+            let prove = build.prove(proof, member);
+            let Some(prove) = self.taken(frame, prove) else { return };
+            let hard = self.duration(&proof.within);
+            let limits = (
+                Deadline { soft: Millis(hard.0 / 2), hard },
+                Millis(prove.settle.0.saturating_add(limits::PROOF_ESTIMATE.0)),
+            );
+            let target = Target::Member(member.clone());
+            let mut made = Made::new(Action::Prove(prove), target, Who::Member(member.clone()), limits);
+            // On the way back a step is taken only while its key is owed; the start's proof goes with the start.
+            made.settles = (frame.way == Way::Back && kind == ActionKind::StartService).then_some(service);
+            let id = self.push(frame, made, serial, Some(member));
+            self.order.advance(vec![id]);
+        }
+    }
+
+    /// One step for every balancer the member is behind.
+    fn balancer_steps(&mut self, frame: &Frame<'_>, member: &MemberName) -> Vec<Made> {
+        let kind = frame.template.kind;
+        let mut all = Vec::new();
+        for (name, spec) in &self.input.cluster.balancers {
+            let Some(server) = spec.servers.get(member) else { continue };
+            let server = BalancerServer {
+                balancer: name.clone(),
+                member: member.clone(),
+                server: server.clone(),
+                wait: spec.drain_wait,
+            };
+            let target = Target::Balancer(name.clone(), member.clone());
+            let key = Some(OwedKey(format!("{name}/{member}")));
+            let (mut deadline, mut estimate) = self.limits(frame.template, kind);
+            let made = if kind == ActionKind::Drain {
+                deadline.soft = Millis(deadline.soft.0.saturating_add(spec.drain_wait.0));
+                deadline.hard =
+                    deadline.hard.max(Millis(spec.drain_wait.0.saturating_add(limits::DRAIN_MARGIN.0)));
+                estimate = estimate.max(spec.drain_wait);
+                Made {
+                    owes: key,
+                    ..Made::new(Action::Drain(server), target, Who::Executor, (deadline, estimate))
+                }
+            } else {
+                Made {
+                    settles: key,
+                    ..Made::new(Action::Admit(server), target, Who::Executor, (deadline, estimate))
+                }
+            };
+            all.push(made);
+        }
+        all
+    }
+
+    fn on_database(&mut self, frame: &Frame<'_>, database: &DatabaseName) {
+        let kind = frame.template.kind;
+        let build = self.build(frame.way);
+        let target = Target::Database(database.clone());
+        let limits = self.limits(frame.template, kind);
+        let door = OwedKey(format!("{database}/door"));
+        if kind == ActionKind::UpgradeDatabase {
+            let none = Vec::new();
+            let may = self.upgraders.get(database).unwrap_or(&none);
+            let upgrade = build.upgrade(frame.template, database, may);
+            let Some(upgrade) = self.taken(frame, upgrade) else { return };
+            self.grant_group(
+                frame,
+                database,
+                Made::new(Action::UpgradeDatabase(upgrade), target, Who::Holder(database.clone()), limits),
+            );
+            return;
+        }
+        let Some(action) = self.taken(frame, build.database_action(kind, database)) else { return };
+        let mut made = Made::new(action, target, Who::Executor, limits);
+        match kind {
+            ActionKind::ShutDoor => made.owes = Some(door),
+            ActionKind::OpenDoor => made.settles = Some(door),
+            _ => {}
+        }
+        let id = self.push(frame, made, None, None);
+        self.order.advance(vec![id]);
+    }
+
+    /// The steps of a grant: the way in is made, one attempt is made, the way in is taken away.
+    fn grant_group(&mut self, frame: &Frame<'_>, database: &DatabaseName, upgrade: Made) {
+        let build = self.build(frame.way);
+        let holder = Who::Holder(database.clone());
+        let around = [
+            (ActionKind::MintCredential, holder),
+            (ActionKind::AdmitHolder, Who::ExecutorNotHolder),
+            (ActionKind::CloseGrant, Who::ExecutorNotHolder),
+        ];
+        let mut made: Vec<Made> = Vec::new();
+        for (kind, who) in around {
+            let Some(action) = self.taken(frame, build.database_action(kind, database)) else { return };
+            made.push(Made::new(action, Target::Database(database.clone()), who, limits::defaults(kind)));
+        }
+        made.insert(2, upgrade);
+        for mut step in made {
+            step.grant = Some(database.clone());
+            let id = self.push(frame, step, None, None);
+            self.order.advance(vec![id]);
+        }
+    }
+
+    fn push(
+        &mut self,
+        frame: &Frame<'_>,
+        made: Made,
+        serial: Option<Serial>,
+        member: Option<&MemberName>,
+    ) -> StepId {
+        let (id, after) = self.order.next();
+        let kind = made.action.kind();
+        let own = kind == frame.template.kind;
+        let late = member.is_some_and(|m| self.others.contains(m));
+        let phase = frame.stage.phase.unwrap_or(if late { Phase::After } else { self.phase });
+        let step = Step {
+            id,
+            stage: frame.stage.name.clone(),
+            phase,
+            irreversible: kind == ActionKind::UpgradeDatabase,
+            action: made.action,
+            target: made.target,
+            who: made.who,
+            after,
+            serial,
+            grant: made.grant,
+            owes: made.owes,
+            settles: made.settles,
+            deadline: made.limits.0,
+            estimate: made.limits.1,
+            facts: frame.template.facts.clone(),
+            undo: if own { frame.template.undo.clone() } else { String::new() },
+        };
+        match frame.way {
+            Way::Forward => self.steps.push(step),
+            Way::Back => self.undo.push(step),
+        }
+        id
+    }
+
+    fn limits(&mut self, template: &StepTemplate, kind: ActionKind) -> (Deadline, Millis) {
+        let (mut deadline, mut estimate) = limits::defaults(kind);
+        if let Some(soft) = &template.soft {
+            deadline.soft = self.duration(soft);
+        }
+        if let Some(hard) = &template.hard {
+            deadline.hard = self.duration(hard);
+        }
+        if let Some(given) = &template.estimate {
+            estimate = self.duration(given);
+        }
+        // A soft limit beyond the hard one would never be told.
+        deadline.soft = deadline.soft.min(deadline.hard);
+        (deadline, estimate)
+    }
+
+    fn duration(&mut self, template: &Template) -> Millis {
+        match self.build(Way::Forward).scope().duration(template) {
+            Ok(duration) => duration,
+            Err(error) => {
+                self.faults.push(Fault::new(FaultCode::Unfilled, format!("a limit cannot be read: {error}")));
+                Millis(0)
+            }
+        }
+    }
+
+    /// The value, or a fault once for all members.
+    fn taken<T>(&mut self, frame: &Frame<'_>, made: Result<T, Problem>) -> Option<T> {
+        let fault = match made {
+            Ok(value) => return Some(value),
+            Err(Problem::Unfilled(error)) => Fault::new(
+                FaultCode::Unfilled,
+                format!("{} of stage {:?}: {error}", frame.template.kind, frame.stage.name),
+            )
+            .help("see [parameters] of the cluster file and lockkeeper profile show"),
+            Err(Problem::Fault(fault)) => *fault,
+        };
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+        None
+    }
+}
+
+/// Why an action could not be made.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// A text could not be filled in.
+    Unfilled(Unfilled),
+    /// Something else.
+    Fault(Box<Fault>),
+}
+
+impl From<Unfilled> for Problem {
+    fn from(error: Unfilled) -> Self {
+        Problem::Unfilled(error)
+    }
+}

@@ -1,0 +1,69 @@
+//! Clusters to plan for, and what would be observed of them.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use lockkeeper_core::{
+    cluster::{ClusterSpec, read_cluster},
+    fault::Report,
+    ids::{ClusterId, Digest, Incarnation, MemberName},
+    plan::{ActionKind, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport},
+    profile::ProfileCatalog,
+    time::LogTime,
+    version::Version,
+};
+
+/// The sample cluster file that operators get.
+pub const SAMPLE: &str = include_str!("../../../../deploy/sample/cluster.toml");
+
+/// Reads a cluster file that must be right.
+pub fn cluster(text: &str) -> ClusterSpec {
+    match read_cluster("cluster.toml", text, &ProfileCatalog::built_in()) {
+        Ok((spec, _)) => spec,
+        Err(report) => panic!("{report}"),
+    }
+}
+
+pub fn version(text: &str) -> Version {
+    Version::new(text).unwrap()
+}
+
+pub fn member(text: &str) -> MemberName {
+    MemberName::new(text).unwrap()
+}
+
+/// All agents answer, all members have `from`, all databases have schema `schema`.
+pub fn observed(spec: &ClusterSpec, from: &str, schema: &str) -> Observed {
+    let agent = |version: Option<Version>| ObservedMember {
+        incarnation: Incarnation(1),
+        version,
+        reachable: true,
+        actions: ActionKind::ALL.into_iter().collect(),
+        release: None,
+    };
+    let members = spec.members.keys().map(|m| (m.clone(), agent(Some(version(from)))));
+    let witnesses = spec.witnesses.keys().map(|m| (m.clone(), agent(None)));
+    let database = |name: &lockkeeper_core::ids::DatabaseName| ObservedDatabase {
+        identity: format!("7438/{name}"),
+        schema: schema.to_owned(),
+    };
+    Observed {
+        at: LogTime(1_795_212_000_000),
+        members: members.chain(witnesses).collect(),
+        databases: spec.databases.keys().map(|d| (d.clone(), database(d))).collect(),
+    }
+}
+
+/// Plans for a cluster with the profile it names.
+pub fn plan(spec: &ClusterSpec, observed: &Observed, to: &str) -> Result<(Plan, PlanReport), Report> {
+    let catalog = ProfileCatalog::built_in();
+    lockkeeper_core::plan::plan(&PlanInput {
+        cluster_id: &ClusterId("c-1".into()),
+        cluster: spec,
+        cluster_version: 1,
+        cluster_digest: &Digest::of(b"cluster"),
+        profile: catalog.get(&spec.profile).unwrap(),
+        observed,
+        to: &version(to),
+        parent: None,
+    })
+}
