@@ -1,5 +1,7 @@
 //! The local socket: the kernel says who calls.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod transport_support;
 
 use lockkeeper_proto::transport::*;
