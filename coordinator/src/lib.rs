@@ -5,6 +5,8 @@ pub mod consensus;
 pub mod leader;
 pub mod limits;
 pub mod local_group;
+pub mod metrics;
+pub mod telemetry;
 pub mod machine;
 pub mod pki;
 pub mod planning;

@@ -13,5 +13,6 @@ pub mod profile;
 pub mod rollout;
 pub mod stored;
 pub mod time;
+pub mod trace;
 pub mod version;
 pub mod view;

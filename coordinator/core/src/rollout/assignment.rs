@@ -28,7 +28,7 @@ pub struct Assignment {
     pub grants: BTreeMap<DatabaseName, (MemberName, Token)>,
     /// Whether the effect may still be started. What has started goes on to its end.
     pub wanted: bool,
-    /// `traceparent` of the rollout.
+    /// `traceparent` of the step's span, the parent of the attempt's.
     pub trace: String,
     /// When it was handed out, by the log's clock.
     pub at: LogTime,
@@ -63,7 +63,7 @@ pub fn assignments_for(state: &State, me: &MemberName) -> Vec<Assignment> {
                     inputs: rollout.outputs.clone(),
                     captured,
                     grants: open_grants(rollout),
-                    trace: rollout.trace.clone(),
+                    trace: crate::trace::of_step(rollout, *id).traceparent(),
                     at: *at,
                     step,
                 })
