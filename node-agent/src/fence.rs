@@ -29,7 +29,7 @@ pub enum Stale {
         /// The highest seen.
         highest: Token,
     },
-    /// One token allows one attempt at a step; this is another.
+    /// The step was started under this token before; trying it again needs a new one.
     #[error("token {token} for {target} was used for attempt {used} at step {step}, not for attempt {found}")]
     Reused {
         /// On what.
@@ -62,15 +62,16 @@ impl Fence {
         *highest = (*highest).max(token);
     }
 
-    /// Whether `key` may act on `target`. `known` are the attempts so far with their targets.
+    /// Whether `key` may act on `target`. `started` are the attempts on it whose effect may have begun.
     ///
-    /// All steps of a grant carry the grant's token, so an equal token passes for another step, and for the same
-    /// attempt at the same step (after a crash); never for another attempt at it, which needs a new right.
+    /// All steps of a grant carry the grant's token, so an equal token passes for another step; for the same attempt
+    /// at the same step, after a crash; and for the next attempt at a step whose earlier one never started. A step
+    /// that was started once under a token needs a new right to be tried again.
     pub fn admits<'a>(
         &self,
         target: &Target,
         key: &Key,
-        mut known: impl Iterator<Item = (&'a Key, &'a Target)>,
+        mut started: impl Iterator<Item = &'a Key>,
     ) -> Result<(), Stale> {
         let Some(highest) = self.highest(target) else { return Ok(()) };
         if key.token < highest {
@@ -78,9 +79,9 @@ impl Fence {
         }
         let same =
             |other: &Key| other.token == key.token && other.rollout == key.rollout && other.step == key.step;
-        match known.find(|(other, on)| same(other) && other.attempt != key.attempt && *on == target) {
+        match started.find(|other| same(other) && other.attempt != key.attempt) {
             None => Ok(()),
-            Some((used, _)) => Err(Stale::Reused {
+            Some(used) => Err(Stale::Reused {
                 target: target.clone(),
                 token: key.token,
                 step: key.step,

@@ -108,9 +108,9 @@ impl Journal {
         if self.closed {
             return Err(JournalError::Closed);
         }
-        let mut ledger = self.ledger.clone();
         let sequence = self.next;
-        ledger.apply(record).map_err(|source| JournalError::Disorder { sequence, source })?;
+        let disorder = |source| JournalError::Disorder { sequence, source };
+        self.ledger.judge(record).map_err(disorder)?;
         let bytes = frame::encode(sequence, &convert::to_bytes(record)?);
         let length = self.length.saturating_add(length(&bytes));
         if length > LENGTH_MAX {
@@ -121,7 +121,8 @@ impl Journal {
             self.closed = true;
             return Err(JournalError::Write(error));
         }
-        (self.ledger, self.next, self.length) = (ledger, sequence.saturating_add(1), length);
+        (self.next, self.length) = (sequence.saturating_add(1), length);
+        self.ledger.apply(record).map_err(disorder)?;
         if self.length >= self.compact_at { self.compact() } else { Ok(()) }
     }
 
