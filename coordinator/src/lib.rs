@@ -12,5 +12,6 @@ pub mod pki;
 pub mod planning;
 pub mod presence;
 pub mod raft;
+pub mod raft_consensus;
 pub mod sight;
 pub mod voters;
