@@ -1,6 +1,7 @@
 //! The Raft shell, the leader loop and the operator API. Knows nothing about databases, balancers or processes.
 
 pub mod api;
+pub mod assembly;
 pub mod consensus;
 pub mod leader;
 pub mod limits;

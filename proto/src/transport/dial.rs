@@ -77,7 +77,7 @@ pub fn unix_channel(path: PathBuf) -> Channel {
                 address: path.display().to_string(),
                 source: Arc::new(error),
             })?;
-            Ok::<_, io::Error>(TokioIo::new(stream))
+            Ok(stream)
         }
     })
 }
@@ -87,7 +87,7 @@ pub fn unix_channel(path: PathBuf) -> Channel {
 pub fn channel<C, F, W>(connect: C) -> Channel
 where
     C: Fn() -> F + Send + 'static,
-    F: Future<Output = io::Result<TokioIo<W>>> + Send + 'static,
+    F: Future<Output = io::Result<W>> + Send + 'static,
     W: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     // The URI only fills HTTP/2's `:authority`; who is at the other end is decided by its certificate.
@@ -97,13 +97,13 @@ where
         .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .http2_max_header_list_size(limits::HEADERS_BYTES_MAX)
-        .connect_with_connector_lazy(tower::service_fn(move |_: Uri| connect()))
+        .connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+            let made = connect();
+            async move { made.await.map(TokioIo::new) }
+        }))
 }
 
-async fn connect(
-    address: String,
-    config: Result<Arc<ClientConfig>, TransportError>,
-) -> io::Result<TokioIo<Admitted>> {
+async fn connect(address: String, config: Result<Arc<ClientConfig>, TransportError>) -> io::Result<Admitted> {
     let config = config?;
     let name = server_name(&address)?;
     let unreachable =
@@ -114,7 +114,7 @@ async fn connect(
     if stream.get_ref().1.alpn_protocol().is_none() {
         return Err(TransportError::WrongProtocol.into());
     }
-    admitted(stream).await.map(TokioIo::new)
+    admitted(stream).await
 }
 
 /// Waits until the server has let us in. In TLS 1.3 a client has finished before the server looks at its certificate,

@@ -27,7 +27,7 @@ pub use io::{Incoming, PeerIo, Wire};
 pub use listen::{Accepted, ListenLimits, listen};
 pub use peer::{ExpectedPeer, NodePeer, PeerIdentity, PeerInfo, node, peer, peer_info};
 pub use revocation::Revocations;
-pub use serve::{joining_server, peer_server};
+pub use serve::{ServeError, joining_server, peer_server};
 pub use tls::{Credentials, Tls, install_crypto};
 pub use trace::{InjectTrace, TraceParent, adopt_trace};
 pub use unix::listen_unix;

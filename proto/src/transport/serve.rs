@@ -25,3 +25,6 @@ pub fn joining_server() -> Server {
         .http2_keepalive_interval(Some(limits::KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(limits::KEEP_ALIVE_TIMEOUT))
 }
+
+/// Why a server ended.
+pub type ServeError = tonic::transport::Error;
