@@ -17,7 +17,7 @@ use crate::{
 use futures::future::BoxFuture;
 use lockkeeper_core::ids::{Incarnation, MemberName};
 use lockkeeper_proto::{
-    port::Clock,
+    port::{Clock, Observer},
     transport::{Dialer, Incoming, joining_server, peer_server},
 };
 use std::{future::Future, sync::Arc};
@@ -38,6 +38,8 @@ pub struct Parts {
     pub tuning: Tuning,
     /// Ways to other agents.
     pub dialer: Arc<dyn Dialer>,
+    /// Looks at this host.
+    pub observer: Arc<dyn Observer>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Who is who on the local socket.
@@ -108,6 +110,7 @@ impl Coordinator {
             facts,
             clock: parts.clock,
             dialer: parts.dialer,
+            observer: parts.observer,
             local: parts.local,
             issuing: parts.issuing.map(Arc::new),
             roots: parts.roots,

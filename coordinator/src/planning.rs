@@ -1,14 +1,152 @@
-//! What plans rest on: signs of life and host facts put into the planner's words.
+//! What plans rest on: agents are asked to look at their hosts, and what they saw is put into the planner's words.
+//!
+//! Decides nothing: the planner does, and it is pure.
 
-use crate::sight::Sightings;
-use lockkeeper_core::plan::Plan;
+use crate::{api::Api, limits, sight::Sightings};
+use futures::future::join_all;
+use lockkeeper_core::{
+    cluster::ClusterSpec,
+    ids::{DatabaseName, Digest, MemberName},
+    observe::{DatabaseQuery, FactsQuery, HostFacts},
+    plan::{Observed, ObservedDatabase, ObservedMember, Plan},
+    profile::{Profile, ProfileCatalog},
+    rollout::{State, state::Config},
+    time::LogTime,
+    version::Version,
+};
+use lockkeeper_proto::{
+    client::group::GroupClient,
+    transport::ExpectedPeer,
+};
+use std::collections::BTreeMap;
+
+/// What one agent said, or why nothing.
+pub type Looks = BTreeMap<MemberName, Result<HostFacts, String>>;
+
+/// The catalog with the profile that the cluster file in force brought along.
+pub fn catalog(config: &Config) -> ProfileCatalog {
+    let mut catalog = ProfileCatalog::built_in();
+    if !config.profile.is_empty()
+        && let Err(report) = catalog.add("profile", &config.profile)
+    {
+        // It was read when it was put into force; a build that cannot read it any more has no such profile.
+        tracing::warn!(faults = %report.text(), "the profile in force does not read");
+    }
+    catalog
+}
+
+/// Asks every enrolled agent to look, all at once. `to` is the wished version, if one is wished.
+pub async fn look(api: &Api, state: &State, config: &Config, profile: &Profile, to: Option<&Version>) -> Looks {
+    let asks = state.nodes.iter().map(|(member, node)| async move {
+        let query = query(&config.spec, profile, member, to, state)?;
+        if *member == api.me {
+            return Ok(api.observer.observe(&query).await);
+        }
+        let channel = api.dialer.channel(&node.address, ExpectedPeer::Member(member.clone()));
+        let client = GroupClient::new(channel, limits::MESSAGE_MAX);
+        client.observe(&query).await.map(|(facts, _)| facts).map_err(|status| status.message().to_owned())
+    });
+    let answers = join_all(asks).await;
+    state.nodes.keys().cloned().zip(answers).collect()
+}
+
+/// What one agent is asked.
+fn query(
+    spec: &ClusterSpec,
+    profile: &Profile,
+    member: &MemberName,
+    to: Option<&Version>,
+    state: &State,
+) -> Result<FactsQuery, String> {
+    let mut query = FactsQuery::default();
+    if spec.members.contains_key(member) {
+        query.version = Some(profile.version_query(spec, member).map_err(|e| e.to_string())?);
+        if let Some(to) = to {
+            query.release = profile.release_directory(spec, member, to).map_err(|e| e.to_string())?;
+        }
+    }
+    for (name, database) in &spec.databases {
+        if lookers(database, state).any(|m| m == member) {
+            let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
+            query.databases.insert(name.clone(), DatabaseQuery { spec: database.clone(), schema });
+        }
+    }
+    Ok(query)
+}
+
+/// Who looks at a database: its executors, else everybody.
+fn lookers<'a>(
+    database: &'a lockkeeper_core::cluster::DatabaseSpec,
+    state: &'a State,
+) -> impl Iterator<Item = &'a MemberName> {
+    state.nodes.keys().filter(|m| database.executors.is_empty() || database.executors.contains(m))
+}
+
+/// What was seen, in the planner's words, and what could not be seen, for people.
+pub fn observed(state: &State, looks: &Looks, at: LogTime) -> (Observed, Vec<String>) {
+    let mut observed = Observed { at, ..Observed::default() };
+    let mut notes = Vec::new();
+    let mut databases: BTreeMap<DatabaseName, Result<ObservedDatabase, String>> = BTreeMap::new();
+    for (member, node) in &state.nodes {
+        let mut seen = ObservedMember {
+            incarnation: node.incarnation,
+            actions: node.actions.clone(),
+            ..ObservedMember::default()
+        };
+        match looks.get(member) {
+            Some(Ok(facts)) => {
+                seen.reachable = true;
+                seen.version = version(member, facts, &mut notes);
+                seen.release = match &facts.release {
+                    Some(Ok(tree)) => Some(Digest(tree.clone())),
+                    Some(Err(_)) | None => None,
+                };
+                for (name, found) in &facts.databases {
+                    let found = found.clone().map(|f| ObservedDatabase { identity: f.identity, schema: f.schema });
+                    // One good look is enough; of bad ones the first is told.
+                    match databases.get(name) {
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) if found.is_err() => {}
+                        Some(Err(_)) | None => drop(databases.insert(name.clone(), found)),
+                    }
+                }
+            }
+            Some(Err(why)) => notes.push(format!("{member} did not answer: {why}")),
+            None => notes.push(format!("{member} was not asked")),
+        }
+        observed.members.insert(member.clone(), seen);
+    }
+    for (name, found) in databases {
+        match found {
+            Ok(found) => drop(observed.databases.insert(name, found)),
+            Err(why) => notes.push(format!("{name} could not be looked at: {why}")),
+        }
+    }
+    (observed, notes)
+}
+
+fn version(member: &MemberName, facts: &HostFacts, notes: &mut Vec<String>) -> Option<Version> {
+    match facts.version.as_ref()? {
+        Ok(text) => match Version::new(text.clone()) {
+            Ok(version) => Some(version),
+            Err(error) => {
+                notes.push(format!("{member}: {error}"));
+                None
+            }
+        },
+        Err(why) => {
+            notes.push(format!("{member}: its version could not be read: {why}"));
+            None
+        }
+    }
+}
 
 /// How what is observed now differs from what the plan is bound to, if it does. What was not observed lately is not
 /// a difference: the steps' own checks look at it again.
 pub fn bound_difference(plan: &Plan, sightings: &Sightings) -> Option<String> {
     plan.bound.members.iter().find_map(|(member, bound)| {
-        let facts: serde_json::Value = serde_json::from_str(&sightings.of(member)?.facts_json).ok()?;
-        let found = facts.pointer("/version/Ok")?.as_str()?;
+        let facts: HostFacts = serde_json::from_str(&sightings.of(member)?.facts_json).ok()?;
+        let found = facts.version?.ok()?;
         (found != bound.version.as_str()).then(|| format!("{member} has version {found}, not {}", bound.version))
     })
 }

@@ -4,6 +4,8 @@
 //! Nothing here knows about Raft, and no implementation decides anything: it looks, acts and tells what it saw.
 
 use async_trait::async_trait;
+pub use lockkeeper_core::observe::{DatabaseFacts, DatabaseQuery, FactsQuery, HostFacts};
+pub use lockkeeper_core::profile::VersionQuery;
 use lockkeeper_core::{
     ids::{Attempt, ClusterId, DatabaseName, MemberName, RolloutId, StepId, Token},
     plan::{Action, OwedKey, Targets},
@@ -146,56 +148,4 @@ pub trait Host: Send + Sync + 'static {
 
     /// What can be seen of this host and, for `query`, of the shared targets.
     async fn facts(&self, query: &FactsQuery) -> HostFacts;
-}
-
-/// What facts are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct FactsQuery {
-    /// How this member's application version is found; empty: unknown.
-    pub version: Option<VersionQuery>,
-    /// Databases to look at, when this agent is asked to.
-    pub databases: BTreeMap<DatabaseName, DatabaseQuery>,
-    /// Release directory to hash, empty for none.
-    pub release: String,
-}
-
-/// Ways to read an application's installed version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VersionQuery {
-    /// First line of a file.
-    File(String),
-    /// The last path component a link points to.
-    Link(String),
-    /// First line of a command's output.
-    Command(lockkeeper_core::plan::action::CommandSpec),
-}
-
-/// A database to look at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DatabaseQuery {
-    /// How to reach it.
-    pub spec: lockkeeper_core::cluster::DatabaseSpec,
-    /// SQL that answers the schema's version.
-    pub schema: String,
-}
-
-/// What was seen, or why not, value by value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostFacts {
-    /// The application's installed version.
-    pub version: Option<Result<String, String>>,
-    /// Identity and schema version by database.
-    pub databases: BTreeMap<DatabaseName, Result<DatabaseFacts, String>>,
-    /// Tree hash of the asked release directory.
-    pub release: Option<Result<String, String>>,
-}
-
-/// What an engine says of one database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseFacts {
-    /// PostgreSQL: `system identifier/database oid`; SQLite: application id and the directory's inode.
-    pub identity: String,
-    /// The schema version as text.
-    pub schema: String,
 }

@@ -8,6 +8,8 @@ mod document;
 pub mod fault;
 pub mod identity;
 pub mod ids;
+pub mod lint;
+pub mod observe;
 pub mod plan;
 pub mod profile;
 pub mod rollout;

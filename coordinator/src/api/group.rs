@@ -3,10 +3,10 @@
 use super::Api;
 use crate::{consensus::ConsensusError, limits, sight::Beat};
 use futures::Stream;
-use lockkeeper_core::{identity::Role, rollout::Command, stored, time::Millis};
+use lockkeeper_core::{identity::Role, observe::FactsQuery, rollout::Command, stored, time::Millis};
 use lockkeeper_proto::{
     pb::{
-        GroupBeatReply, GroupBeatRequest, GroupFollowRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
+        GroupBeatReply, GroupBeatRequest, GroupFollowRequest, GroupObserveReply, GroupObserveRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
         GroupReadRequest, GroupStateFrame,
         group_server::{Group, GroupServer},
     },
@@ -88,6 +88,22 @@ impl Group for GroupApi {
         let facts_digest = self.0.sightings.heard(&beat, self.0.clock.boot(), self.0.clock.wall_ms());
         Ok(Response::new(GroupBeatReply { facts_digest, leading }))
     }
+
+    async fn observe(
+        &self,
+        request: Request<GroupObserveRequest>,
+    ) -> Result<Response<GroupObserveReply>, Status> {
+        node(&request)?;
+        observe(&self.0, request.into_inner()).await.map(Response::new)
+    }
+}
+
+async fn observe(api: &Api, request: GroupObserveRequest) -> Result<GroupObserveReply, Status> {
+    let query: FactsQuery = serde_json::from_str(&request.query_json)
+        .map_err(|e| coded_status(Code::InvalidArgument, "LK3106", format!("LK3106: query_json: {e}")))?;
+    let facts = api.observer.observe(&query).await;
+    let facts_json = serde_json::to_string(&facts).map_err(|e| Status::internal(e.to_string()))?;
+    Ok(GroupObserveReply { facts_json, wall_ms: api.clock.wall_ms() })
 }
 
 fn frame(view: &View) -> GroupStateFrame {

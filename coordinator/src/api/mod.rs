@@ -14,7 +14,7 @@ pub use rights::LocalRights;
 
 use crate::{local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
 use lockkeeper_core::{ids::MemberName, rollout::Facts};
-use lockkeeper_proto::{port::Clock, transport::Dialer};
+use lockkeeper_proto::{port::{Clock, Observer}, transport::Dialer};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -33,6 +33,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Ways to other agents.
     pub dialer: Arc<dyn Dialer>,
+    /// Looks at this host.
+    pub observer: Arc<dyn Observer>,
     /// Who is who on the local socket.
     pub local: LocalRights,
     /// The issuing key, on voters that hold it.

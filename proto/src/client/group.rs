@@ -2,18 +2,22 @@
 
 use crate::{
     pb::{
-        GroupBeatRequest, GroupFollowRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
+        GroupBeatRequest, GroupFollowRequest, GroupObserveRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
         group_client::GroupClient as Generated,
     },
     transport::InjectTrace,
 };
 use lockkeeper_core::{
     ids::LogIndex,
+    observe::{FactsQuery, HostFacts},
     rollout::{Reply, State},
     stored,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
+
+/// Limit of one look at a host: hashing a release of 1 GiB takes about 5 s, a database that is down 10 s.
+pub const OBSERVE_DEADLINE: Duration = Duration::from_secs(45);
 
 /// A client of the `Group` service of one agent.
 #[derive(Debug, Clone)]
@@ -65,6 +69,16 @@ impl GroupClient {
         };
         let reply = self.0.clone().beat(request).await?.into_inner();
         Ok((reply.facts_digest, reply.leading))
+    }
+
+    /// Asks the other side to look at its host; answers what it saw and its wall clock.
+    pub async fn observe(&self, query: &FactsQuery) -> Result<(HostFacts, u64), Status> {
+        let query_json = serde_json::to_string(query).map_err(|e| Status::internal(e.to_string()))?;
+        let mut request = tonic::Request::new(GroupObserveRequest { query_json });
+        request.set_timeout(OBSERVE_DEADLINE);
+        let reply = self.0.clone().observe(request).await?.into_inner();
+        let facts = serde_json::from_str(&reply.facts_json).map_err(|e| Status::data_loss(e.to_string()))?;
+        Ok((facts, reply.wall_ms))
     }
 
     /// Every new state of the other side, the newest only.

@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod group;
+pub mod observer;
 pub use clock::Clock;
 pub use group::{Group, GroupError, Proposal, View};
+pub use observer::Observer;

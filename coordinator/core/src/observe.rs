@@ -1,0 +1,47 @@
+//! What is looked at before a plan is made, and what was seen: the questions to a host and its answers.
+//!
+//! Knows nothing about how a host looks.
+
+use crate::{cluster::DatabaseSpec, ids::DatabaseName, profile::VersionQuery};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What facts are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FactsQuery {
+    /// How this member's application version is found; empty: unknown.
+    pub version: Option<VersionQuery>,
+    /// Databases to look at, when this agent is asked to.
+    pub databases: BTreeMap<DatabaseName, DatabaseQuery>,
+    /// Release directory to hash, empty for none.
+    pub release: String,
+}
+
+/// A database to look at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseQuery {
+    /// How to reach it.
+    pub spec: DatabaseSpec,
+    /// SQL that answers the schema's version.
+    pub schema: String,
+}
+
+/// What was seen, or why not, value by value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The application's installed version.
+    pub version: Option<Result<String, String>>,
+    /// Identity and schema version by database.
+    pub databases: BTreeMap<DatabaseName, Result<DatabaseFacts, String>>,
+    /// Tree hash of the asked release directory.
+    pub release: Option<Result<String, String>>,
+}
+
+/// What an engine says of one database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseFacts {
+    /// PostgreSQL: `system identifier/database oid`; SQLite: application id and the directory's inode.
+    pub identity: String,
+    /// The schema version as text.
+    pub schema: String,
+}
