@@ -12,6 +12,9 @@ use std::time::Duration;
 const NOTES_1: &str =
     "create table notes (id integer primary key autoincrement, text text not null, at integer not null);";
 
+/// Texts hashed to measure the machine.
+const SAMPLES: u32 = 16;
+
 /// What to create.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -57,8 +60,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn fill(connection: &mut Connection, args: &Args) -> rusqlite::Result<()> {
-    let sample = text(1);
-    let per_row = |ms| work::calibrate(&sample, args.rows, Duration::from_millis(ms)).0;
+    // Spread over all rows: a longer text is another block to hash.
+    let samples: Vec<String> = (1..=SAMPLES).map(|n| text(args.rows / SAMPLES * n)).collect();
+    let per_row = |ms| work::calibrate(&samples, args.rows, Duration::from_millis(ms)).0;
     let change = connection.transaction()?;
     change.execute_batch(COMMON_TABLES)?;
     change.execute_batch(NOTES_1)?;

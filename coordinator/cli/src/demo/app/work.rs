@@ -49,20 +49,23 @@ pub fn digest(text: &str, Rounds(rounds): Rounds) -> String {
     last.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How many rounds make `rows` digests of a text like `sample` take `time` on this machine and build. The best
-/// of some short measurements counts, so that a busy moment does not make the work too small.
-pub fn calibrate(sample: &str, rows: u32, time: Duration) -> Rounds {
+/// How many rounds make `rows` digests of texts like `samples` take `time` on this machine and build. The best of
+/// some short measurements counts, so that a busy moment does not make the work too small.
+pub fn calibrate(samples: &[String], rows: u32, time: Duration) -> Rounds {
     const PROBES: usize = 6;
-    const PROBE_ROUNDS: u32 = 4_000;
+    const PROBE_ROUNDS: u32 = 500;
     let best = (0..PROBES)
         .map(|_| {
             let begun = Instant::now();
-            std::hint::black_box(digest(std::hint::black_box(sample), Rounds(PROBE_ROUNDS)));
+            for sample in samples {
+                std::hint::black_box(digest(std::hint::black_box(sample), Rounds(PROBE_ROUNDS)));
+            }
             begun.elapsed()
         })
         .min()
         .unwrap_or(Duration::from_millis(1));
-    let per_round = best.as_secs_f64().max(1e-6) / f64::from(PROBE_ROUNDS);
+    let probed = f64::from(PROBE_ROUNDS) * samples.len().max(1) as f64;
+    let per_round = best.as_secs_f64().max(1e-6) / probed;
     let rounds = time.as_secs_f64() / f64::from(rows.max(1)) / per_round;
     // Casting saturates; the limit keeps a mistaken target from making a database nobody can migrate.
     Rounds((rounds as u32).clamp(1, 1_000_000))

@@ -1,6 +1,6 @@
 //! The unix socket: one command a connection, answered as HAProxy 2.6 does. An empty answer means done.
 
-use super::health::Admin;
+use super::health::{Admin, Op};
 use super::log::Line;
 use super::pool::{Place, Pool};
 use super::proxy::Balancer;
@@ -35,6 +35,10 @@ enum Refusal {
     NoSlash,
     #[error("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")]
     NoState,
+    #[error("'set server <srv> health' expects 'up' or 'down' here.")]
+    NoHealth,
+    #[error("No such proxy.")]
+    NoProxy,
     #[error(
         "Unknown command, the demo's balancer knows: show servers state|conn, show stat, show info, show version, set server, shutdown sessions server"
     )]
@@ -95,7 +99,13 @@ fn answer(balancer: &Balancer, command: &str) -> Result<String, Refusal> {
             shown(balancer, rest)?;
             Ok(tables::servers_conn(balancer))
         }
-        ["show", "stat", ..] => Ok(tables::stat(balancer)),
+        ["show", "stat"] => Ok(tables::stat(balancer, tables::Shown::ALL)),
+        ["show", "stat", proxy, kinds, server, ..] => {
+            let all = [balancer.backend().as_str(), "-1"].contains(proxy);
+            let number = |word: &str| word.parse().map_err(|_| Refusal::Unknown);
+            let shown = tables::Shown { kinds: number(kinds)?, server: number(server)? };
+            if all { Ok(tables::stat(balancer, shown)) } else { Err(Refusal::NoProxy) }
+        }
         ["show", "info", ..] => Ok(tables::info(balancer)),
         ["show", "version"] => Ok(format!("{}\n", tables::VERSION)),
         ["set", "server", target, "state", wanted @ ..] => {
@@ -108,6 +118,17 @@ fn answer(balancer: &Balancer, command: &str) -> Result<String, Refusal> {
                 _ => return Err(Refusal::NoState),
             };
             pool.set(place, admin, command);
+            Ok(String::new())
+        }
+        ["set", "server", target, "health", wanted @ ..] => {
+            let mut pool = balancer.pool();
+            let place = find(balancer, &pool, target)?;
+            let op = match wanted {
+                ["up"] => Op::Up,
+                ["down"] => Op::Down,
+                _ => return Err(Refusal::NoHealth),
+            };
+            pool.force(place, op, command);
             Ok(String::new())
         }
         ["shutdown", "sessions", "server", target] => {

@@ -165,6 +165,15 @@ impl Health {
         self.admin = admin;
     }
 
+    /// Obeys `set server … health up|down`: the checks go on from there. In maint the server stays down.
+    pub fn force(&mut self, op: Op) {
+        match (self.admin, op) {
+            (Admin::Ready | Admin::Drain, Op::Up) => (self.op, self.points) = (Op::Up, FULL),
+            (Admin::Ready | Admin::Drain, Op::Down) => (self.op, self.points) = (Op::Down, 0),
+            (Admin::Maint, Op::Up | Op::Down) => {}
+        }
+    }
+
     /// The round a check begins in; none in maint, where there are no checks.
     pub fn check_begins(&self) -> Option<u64> {
         (self.admin != Admin::Maint).then_some(self.round)

@@ -70,6 +70,21 @@ fn drain_after_maint_is_up_at_once_too() {
 }
 
 #[test]
+fn health_that_was_set_is_where_the_checks_go_on_from() {
+    let mut health = up();
+    health.set(Admin::Drain);
+    health.force(Op::Down);
+    assert_eq!(read(&health), is(0, 8, 0, "DOWN"));
+    check(&mut health, PASS);
+    assert_eq!(read(&health), is(0, 8, 1, "DOWN 1/2"));
+    health.force(Op::Up);
+    assert_eq!(read(&health), is(2, 8, 3, "DRAIN"));
+    health.set(Admin::Maint);
+    health.force(Op::Up);
+    assert_eq!(read(&health), is(0, 1, 0, "MAINT"));
+}
+
+#[test]
 fn a_check_begun_before_maint_says_nothing_about_after() {
     let mut health = up();
     let begun = health.check_begins().unwrap();
@@ -93,6 +108,7 @@ fn a_cookie_pierces_drain_and_not_maint() {
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Set(Admin),
+    Force(Op),
     Check(Checked),
 }
 
@@ -101,6 +117,8 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Act::Set(Admin::Ready)),
         Just(Act::Set(Admin::Drain)),
         Just(Act::Set(Admin::Maint)),
+        Just(Act::Force(Op::Up)),
+        Just(Act::Force(Op::Down)),
         Just(Act::Check(PASS)),
         Just(Act::Check(FAIL)),
     ]
@@ -114,6 +132,7 @@ proptest! {
         for act in acts {
             match act {
                 Act::Set(admin) => health.set(admin),
+                Act::Force(op) => health.force(op),
                 Act::Check(outcome) => check(&mut health, outcome),
             }
             failed_in_a_row = if matches!(act, Act::Check(FAIL)) { failed_in_a_row + 1 } else { 0 };

@@ -1,6 +1,6 @@
 //! The backend's servers: who gets the next request, and the counters `show stat` prints. Knows no sockets.
 
-use super::health::{Admin, Checked, Health};
+use super::health::{Admin, Checked, Health, Op};
 use super::log::{Line, State};
 use crate::demo::clock::unix_ms;
 use crate::demo::lines::LineLog;
@@ -177,6 +177,11 @@ impl Pool {
     /// Obeys `set server … state …`.
     pub fn set(&mut self, place: Place, admin: Admin, command: &str) {
         self.with_log(place, command, |server| server.health.set(admin));
+    }
+
+    /// Obeys `set server … health …`.
+    pub fn force(&mut self, place: Place, op: Op, command: &str) {
+        self.with_log(place, command, |server| server.health.force(op));
     }
 
     /// The round a check of this server begins in; none if it is not to be checked now.

@@ -1,7 +1,7 @@
 //! The answers of the `show` commands, column by column as HAProxy 2.6.12 prints them. Counters the balancer
 //! does not keep are empty (in `show stat`) or what HAProxy prints for an unused one.
 
-use super::health::{Admin, Health};
+use super::health::{Admin, FALL, Health, RISE};
 use super::pool::Server;
 use super::proxy::Balancer;
 use crate::demo::clock::unix_ms;
@@ -84,15 +84,39 @@ pub fn servers_conn(balancer: &Balancer) -> String {
     table
 }
 
+/// Which lines of `show stat` are wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// HAProxy's bits: 2 backends, 4 servers; -1 all.
+    pub kinds: i64,
+    /// A server's number from 1; -1 all.
+    pub server: i64,
+}
+
+impl Shown {
+    /// Every line.
+    pub const ALL: Self = Self { kinds: -1, server: -1 };
+
+    fn has_server(self, id: u32) -> bool {
+        self.kinds & 4 != 0 && (self.server < 0 || self.server == i64::from(id))
+    }
+
+    fn has_backend(self) -> bool {
+        self.kinds & 2 != 0
+    }
+}
+
 /// `show stat`: one line for each server, then the backend's.
-pub fn stat(balancer: &Balancer) -> String {
+pub fn stat(balancer: &Balancer, shown: Shown) -> String {
     let (backend, now) = (balancer.backend().as_str(), unix_ms());
     let pool = balancer.pool();
     let mut table = format!("{STAT_HEADER}\n");
-    for (id, server) in (1_u32..).zip(pool.servers()) {
+    for (id, server) in (1_u32..).zip(pool.servers()).filter(|(id, _)| shown.has_server(*id)) {
         let health = &server.health;
-        // HAProxy shows no outcome while the checks rest.
-        let last = health.last().filter(|_| health.admin() != Admin::Maint);
+        // HAProxy shows nothing of the checks while they rest.
+        let checked = health.admin() != Admin::Maint;
+        let last = health.last().filter(|_| checked);
+        let number = |number: u8| if checked { number.to_string() } else { String::new() };
         let cells = [
             ("svname", server.name.to_string()),
             ("scur", server.sessions.now.to_string()),
@@ -112,11 +136,16 @@ pub fn stat(balancer: &Balancer) -> String {
                 "check_code",
                 last.and_then(|outcome| outcome.status()).map_or(String::new(), |s| s.to_string()),
             ),
-            ("check_health", health.points().to_string()),
+            ("check_rise", number(RISE)),
+            ("check_fall", number(FALL)),
+            ("check_health", number(health.points())),
             ("addr", server.addr.to_string()),
             ("cookie", server.name.to_string()),
         ];
         row(&mut table, backend, &cells);
+    }
+    if !shown.has_backend() {
+        return table;
     }
     let usable = pool.servers().iter().filter(|server| server.health.takes_new()).count();
     let sum = |count: fn(&Server) -> u64| pool.servers().iter().map(count).sum::<u64>().to_string();
@@ -152,7 +181,6 @@ fn row(table: &mut String, backend: &str, cells: &[(&str, String)]) {
             "pid" => "1",
             "iid" => "3",
             "mode" => "http",
-            "check_rise" | "check_fall" => "2",
             other => common.iter().find(|(name, _)| *name == other).map_or("", |(_, cell)| cell),
         });
         table.push_str(cell);
