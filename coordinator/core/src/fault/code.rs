@@ -221,6 +221,8 @@ codes! {
     LawNobodyForgotten = "LK2119", Error;
     /// A deadline that is no limit.
     LawDeadlines = "LK2120", Error;
+    /// Users are put out before everything is staged.
+    LawStagedBeforeOutage = "LK2121", Error;
 }
 
 impl fmt::Display for FaultCode {

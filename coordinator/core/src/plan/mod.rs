@@ -5,7 +5,9 @@
 
 pub mod action;
 mod build;
+pub mod diff;
 mod expand;
+mod file;
 mod hash;
 pub mod limits;
 pub mod observed;
@@ -17,6 +19,8 @@ mod safety;
 pub mod step;
 
 pub use action::{Action, ActionKind};
+pub use diff::{Difference, bound_differences, check_fresh, diff};
+pub use file::read_plan;
 pub use hash::{hash, render};
 pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput};
 pub use planner::plan;

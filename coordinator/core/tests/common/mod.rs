@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod generate;
+
 use lockkeeper_core::{
     cluster::{ClusterSpec, read_cluster},
     fault::Report,
