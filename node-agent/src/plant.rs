@@ -17,13 +17,8 @@ pub enum Plant {
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Plant; 5] = [
-        Plant::SkipStart,
-        Plant::SkipFence,
-        Plant::SkipConfirm,
-        Plant::RepeatUpgrade,
-        Plant::BelieveSilence,
-    ];
+    pub const ALL: [Plant; 5] =
+        [Plant::SkipStart, Plant::SkipFence, Plant::SkipConfirm, Plant::RepeatUpgrade, Plant::BelieveSilence];
 }
 
 #[cfg(feature = "plant")]

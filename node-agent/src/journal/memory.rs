@@ -33,6 +33,11 @@ impl MemoryDisk {
         Self(Arc::new(Mutex::new(Content { lies: true, ..Content::default() })))
     }
 
+    /// A lying disk that has `bytes` on it.
+    pub fn lying_over(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Content { durable: Some(bytes), lies: true, ..Content::default() })))
+    }
+
     /// The machine loses power: of what was not synced only the first `kept` bytes are left.
     pub fn crash(&self, kept: usize) {
         let mut content = self.content();
@@ -42,9 +47,9 @@ impl MemoryDisk {
         }
     }
 
-    /// Bytes that a crash would lose.
-    pub fn unsynced(&self) -> usize {
-        self.content().pending.len()
+    /// What a crash would lose.
+    pub fn unsynced_bytes(&self) -> Vec<u8> {
+        self.content().pending.clone()
     }
 
     /// What a crash that keeps nothing unsynced would leave.

@@ -18,10 +18,7 @@ use crate::{
 use lockkeeper_core::{
     ids::{Digest, LogIndex, RequestId},
     plan::Targets,
-    rollout::{
-        Assignment, Command, OutcomeResult, Reply,
-        command::BlockedReport,
-    },
+    rollout::{Assignment, Command, OutcomeResult, Reply, command::BlockedReport},
     time::{BootTime, Millis},
 };
 use std::sync::{
@@ -63,7 +60,8 @@ impl Attempt {
         let key = Key::from(&assignment.attempt);
         let entry = context.entry(&key);
         let known = Known {
-            repeatable: machine::is_repeatable(assignment.step.action.kind()) || plant::is(Plant::RepeatUpgrade),
+            repeatable: machine::is_repeatable(assignment.step.action.kind())
+                || plant::is(Plant::RepeatUpgrade),
             owes: assignment.step.owes.is_some(),
             captured: entry.as_ref().and_then(|e| e.captured.clone()),
             started: entry.as_ref().is_some_and(|e| e.started),
@@ -124,7 +122,9 @@ impl Attempt {
             Stage::Owe(captured) => self.owe(captured).await,
             Stage::Confirm => self.confirm().await,
             Stage::Start { asked } => self.start(*asked)?,
-            Stage::Act => Event::Performed(context.host.perform(&self.work(), &|unit| self.unit_started(unit)).await),
+            Stage::Act => {
+                Event::Performed(context.host.perform(&self.work(), &|unit| self.unit_started(unit)).await)
+            }
             Stage::Adopt(unit) => {
                 if self.known().unit.as_ref() != Some(unit) {
                     context.record(&Record::UnitStarted { key, unit: unit.clone() })?;
@@ -133,7 +133,9 @@ impl Attempt {
                 Event::Performed(context.host.adopt(&self.work(), unit).await)
             }
             Stage::Prove => match context.host.postcheck(&self.work()).await {
-                Postcheck::NotYet(_) if plant::is(Plant::BelieveSilence) => Event::Proof(Postcheck::Proven(Done::default())),
+                Postcheck::NotYet(_) if plant::is(Plant::BelieveSilence) => {
+                    Event::Proof(Postcheck::Proven(Done::default()))
+                }
                 answer => Event::Proof(answer),
             },
             Stage::Kill(unit) => Event::Killed(self.kill(unit).await),
@@ -200,7 +202,8 @@ impl Attempt {
         });
         let n = self.tellings.fetch_add(1, Ordering::Relaxed);
         let id = self.request(&format!("blocked-{}-{n}", self.begun.0));
-        let command = Command::ReportBlocked { attempt: self.key.reference(&self.context.me), blocked: report };
+        let command =
+            Command::ReportBlocked { attempt: self.key.reference(&self.context.me), blocked: report };
         let answer = self.context.propose(id, &self.trace, command).await;
         if answer.is_ok() {
             self.known().told = blocked.cloned();

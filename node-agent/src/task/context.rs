@@ -78,7 +78,9 @@ impl Context {
         loop {
             match self.propose(id.clone(), trace, command.clone()).await {
                 Ok(reply) => return reply,
-                Err(error) => tracing::debug!(%error, request = %id, "the group did not answer, will say it again"),
+                Err(error) => {
+                    tracing::debug!(%error, request = %id, "the group did not answer, will say it again")
+                }
             }
             self.back_off(&mut pause).await;
         }

@@ -7,10 +7,7 @@
 use crate::{
     code::AgentCode,
     host::{Blocked, Done, Failure, Postcheck, Precheck, Unit},
-    journal::{
-        Ending, Entry,
-        record::TEXT_MAX,
-    },
+    journal::{Ending, Entry, record::TEXT_MAX},
 };
 use lockkeeper_core::{
     plan::ActionKind,
@@ -350,7 +347,9 @@ fn fail(failure: Failure) -> Stage {
 /// What is larger than the state takes would be refused there, and the step would wait for ever.
 fn bounded(mut done: Done) -> Ending {
     let long = |text: &String| text.len() > TEXT_MAX;
-    if done.outputs.len() > OUTPUTS_MAX || done.outputs.values().any(long) || done.read_back.as_ref().is_some_and(long)
+    if done.outputs.len() > OUTPUTS_MAX
+        || done.outputs.values().any(long)
+        || done.read_back.as_ref().is_some_and(long)
     {
         let text = format_args!("at most {OUTPUTS_MAX} outputs of {TEXT_MAX} bytes");
         return Ending::Failed { failure: AgentCode::OutputsTooLong.failure(text), verdict: None };

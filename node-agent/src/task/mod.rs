@@ -152,6 +152,3 @@ impl Executor {
         self.spans.settled(key.step);
     }
 }
-
-#[cfg(test)]
-mod tests;

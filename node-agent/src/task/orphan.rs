@@ -31,7 +31,8 @@ fn rebuild(state: &State, key: &Key, context: &Context) -> Option<Assignment> {
     let past = state.history.iter().map(Arc::as_ref);
     let rollout: &Rollout = state.rollout.iter().chain(past).find(|rollout| rollout.id == key.rollout)?;
     let step = rollout.step(key.step)?.clone();
-    let captured = step.settles.as_ref().and_then(|owed| rollout.owed.get(owed)).map(|owed| owed.captured.clone());
+    let captured =
+        step.settles.as_ref().and_then(|owed| rollout.owed.get(owed)).map(|owed| owed.captured.clone());
     Some(Assignment {
         attempt: key.reference(&context.me),
         step,

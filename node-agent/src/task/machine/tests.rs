@@ -115,8 +115,9 @@ fn table() -> String {
                 continue;
             }
             assert_eq!(results.len(), 1 << FLAGS.len(), "an edge is possible or not, whatever is known");
-            let matters: Vec<usize> =
-                (0..FLAGS.len()).filter(|n| results.iter().any(|(bits, r)| results[&(bits ^ (1 << n))] != *r)).collect();
+            let matters: Vec<usize> = (0..FLAGS.len())
+                .filter(|n| results.iter().any(|(bits, r)| results[&(bits ^ (1 << n))] != *r))
+                .collect();
             let mut rows = BTreeMap::new();
             for (bits, result) in results {
                 let when: Vec<String> = matters
@@ -141,7 +142,11 @@ fn the_table_prints_itself() {
     if std::env::var_os("LOCKKEEPER_BLESS").is_some() {
         std::fs::write(golden, &table).unwrap();
     }
-    assert_eq!(table, std::fs::read_to_string(golden).unwrap(), "bless with LOCKKEEPER_BLESS=1, then read the diff");
+    assert_eq!(
+        table,
+        std::fs::read_to_string(golden).unwrap(),
+        "bless with LOCKKEEPER_BLESS=1, then read the diff"
+    );
 }
 
 /// All edges, with what is known.
@@ -213,10 +218,8 @@ fn what_started_is_never_called_dropped() {
 fn done_needs_positive_proof() {
     for (stage, event, _, next) in edges() {
         if matches!(next, Stage::End(Ending::Done(_))) {
-            let proof = matches!(
-                event,
-                Event::Saw(Precheck::AlreadyDone(_)) | Event::Proof(Postcheck::Proven(_))
-            );
+            let proof =
+                matches!(event, Event::Saw(Precheck::AlreadyDone(_)) | Event::Proof(Postcheck::Proven(_)));
             assert!(proof, "{} {}", stage.word(), event.word());
         }
     }
