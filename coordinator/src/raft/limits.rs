@@ -106,7 +106,11 @@ pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// with the next election.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A voter that has been silent for longer does not get the leadership: three heartbeats and a stall.
+/// For all attempts to hand over before stopping. Without a hand-over the group needs an election, which takes 1.2 s;
+/// trying much longer than that would be worse than not trying.
+pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A voter that has been silent for longer is not even asked to take the leadership: three heartbeats and a stall.
 pub const SUCCESSOR_SILENCE: Duration = Duration::from_millis(500);
 
 /// For the Raft core to end. It waits for its own tasks only, never for a peer.

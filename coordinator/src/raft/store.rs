@@ -169,7 +169,10 @@ impl Store {
     /// Writes what waits and closes the file, whoever else still holds the store; every later call fails.
     pub async fn close(&self) {
         let (sender, receiver) = oneshot::channel();
-        self.inner.writer.close(Box::new(move |_| drop(sender.send(()))));
+        self.inner.writer.close(Box::new(move |_| {
+            // Nobody waits any more if the caller was dropped.
+            let _gone = sender.send(());
+        }));
         // The sender is dropped only after the file was closed.
         let _closed = receiver.await;
     }

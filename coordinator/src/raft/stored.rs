@@ -6,8 +6,7 @@
 pub(super) mod v1;
 
 use lockkeeper_proto::wire::raft as wire;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Version of the records this build writes. It reads this one and every older one.
 pub(super) const RECORD_VERSION: u8 = 1;
@@ -48,7 +47,7 @@ fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>, RecordError> {
     Ok(record)
 }
 
-fn open<T: DeserializeOwned>(record: &[u8]) -> Result<T, RecordError> {
+fn open<'r, T: Deserialize<'r>>(record: &'r [u8]) -> Result<T, RecordError> {
     let Some((&[version, a, b, c, d], body)) = record.split_first_chunk::<HEADER_LEN>() else {
         return Err(RecordError::Short(record.len()));
     };
@@ -65,7 +64,7 @@ fn open<T: DeserializeOwned>(record: &[u8]) -> Result<T, RecordError> {
 /// A kind of record: how the plain struct and its frozen form turn into each other.
 pub(super) trait Record: Sized {
     /// The newest frozen form.
-    type Frozen: Serialize + DeserializeOwned + From<Self>;
+    type Frozen: Serialize + for<'r> Deserialize<'r> + From<Self>;
     /// Back from the frozen form.
     fn thaw(frozen: Self::Frozen) -> Result<Self, RecordError>;
 

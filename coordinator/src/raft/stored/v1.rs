@@ -44,10 +44,25 @@ struct MembershipV1 {
     seats: Vec<SeatV1>,
 }
 
+/// Bytes, written as such: the same record as a list of numbers, and a hundred times faster to make.
+struct Blob(Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.to_vec()))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 enum PayloadV1 {
     Blank,
-    Command(Vec<u8>),
+    Command(Blob),
     Membership(MembershipV1),
 }
 
@@ -168,7 +183,7 @@ impl From<wire::Entry> for EntryV1 {
             id: entry.id.into(),
             payload: match entry.payload {
                 wire::Payload::Blank => PayloadV1::Blank,
-                wire::Payload::Command(bytes) => PayloadV1::Command(bytes.into()),
+                wire::Payload::Command(bytes) => PayloadV1::Command(Blob(bytes.into())),
                 wire::Payload::Membership(membership) => PayloadV1::Membership(membership.into()),
             },
         }
@@ -182,7 +197,7 @@ impl Record for wire::Entry {
             id: frozen.id.into(),
             payload: match frozen.payload {
                 PayloadV1::Blank => wire::Payload::Blank,
-                PayloadV1::Command(bytes) => wire::Payload::Command(bytes.into()),
+                PayloadV1::Command(Blob(bytes)) => wire::Payload::Command(bytes.into()),
                 PayloadV1::Membership(membership) => wire::Payload::Membership(membership.try_into()?),
             },
         })
