@@ -5,3 +5,4 @@
 pub mod durable;
 pub mod manifest;
 pub mod set;
+pub mod space;

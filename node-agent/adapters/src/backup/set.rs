@@ -5,7 +5,7 @@ use super::{
     manifest::{FORMAT, FileEntry, Manifest, Proof},
 };
 use crate::database::{Answer, DatabaseCode, Refusal};
-use lockkeeper_core::ids::Digest;
+use lockkeeper_core::ids::{Digest, Token};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
@@ -49,16 +49,17 @@ impl Draft {
             return Err(DatabaseCode::BackupPlace.refuse(format!("{name:?} cannot be the name of a set")));
         }
         let directory = backups.join(format!(".{name}.part"));
-        durable::remove_dir_if_there(&directory).map_err(|e| place("remove a half-made set", &directory, &e))?;
+        durable::remove_dir_if_there(&directory)
+            .map_err(|e| place("remove a half-made set", &directory, &e))?;
         durable::make_private_dir(&directory).map_err(|e| place("make", &directory, &e))?;
         Ok(Self { directory, set: backups.join(name) })
     }
 
-    /// Hashes and syncs every file of the draft.
-    pub fn seal_files(&self) -> Answer<BTreeMap<String, FileEntry>> {
-        let files = hash_files(&self.directory)?;
+    /// Hashes and syncs every file in the directory of a draft.
+    pub fn seal_files(directory: &Path) -> Answer<BTreeMap<String, FileEntry>> {
+        let files = hash_files(directory)?;
         for name in files.keys() {
-            let path = self.directory.join(name);
+            let path = directory.join(name);
             durable::sync_file(&path).map_err(|e| place("sync", &path, &e))?;
         }
         Ok(files)
@@ -117,14 +118,14 @@ impl BackupSet {
     pub fn keep_proof(&self, proof: &Proof) -> Answer<()> {
         write(&self.directory.join(PROOF), proof)
     }
+}
 
-    /// Takes a set out of the way under a name that says why; it is kept.
-    pub fn set_aside(&self, why: &str) -> Answer<PathBuf> {
-        let name = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let aside = self.directory.with_file_name(format!("{name}.{why}-{}", &self.digest.0[..8]));
-        durable::rename(&self.directory, &aside).map_err(|e| place("set aside", &self.directory, &e))?;
-        Ok(aside)
-    }
+/// Takes a set that cannot be used out of the way; it is kept under a name that says when.
+pub fn set_aside(directory: &Path, token: Token) -> Answer<PathBuf> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let aside = directory.with_file_name(format!("{name}.aside-{}-{}", token.generation.0, token.index.0));
+    durable::rename(directory, &aside).map_err(|e| place("set aside", directory, &e))?;
+    Ok(aside)
 }
 
 /// Sizes and hashes of a directory's files, without manifest and proof.
@@ -155,7 +156,10 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Answer<()> {
 fn read<T: DeserializeOwned>(path: &Path) -> Answer<Option<(T, Digest)>> {
     match fs::metadata(path) {
         Ok(meta) if meta.len() > DOCUMENT_MAX => {
-            return Err(damaged(path, format!("it has {} bytes, at most {DOCUMENT_MAX} are read", meta.len())));
+            return Err(damaged(
+                path,
+                format!("it has {} bytes, at most {DOCUMENT_MAX} are read", meta.len()),
+            ));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -206,16 +206,16 @@ impl DatabaseCode {
             DatabaseCode::PreparedTransaction => {
                 Some("COMMIT PREPARED or ROLLBACK PREPARED it in the database")
             }
-            DatabaseCode::TwinDatabase => {
-                Some("one of two copies is looked at; point the cluster file at the right one, or accept the move in the ledger")
-            }
+            DatabaseCode::TwinDatabase => Some(
+                "one of two copies is looked at; point the cluster file at the right one, or accept the move in the ledger",
+            ),
             DatabaseCode::ForeignGroup => Some("let the other group finish or close its grant"),
-            DatabaseCode::Superuser => {
-                Some("declare the login under `infrastructure` of the database, or take LOGIN or SUPERUSER from it")
-            }
-            DatabaseCode::MightyOwner => {
-                Some("give the database to a role that is neither superuser nor CREATEROLE, or name such an `owner`")
-            }
+            DatabaseCode::Superuser => Some(
+                "declare the login under `infrastructure` of the database, or take LOGIN or SUPERUSER from it",
+            ),
+            DatabaseCode::MightyOwner => Some(
+                "give the database to a role that is neither superuser nor CREATEROLE, or name such an `owner`",
+            ),
             DatabaseCode::Unreachable => Some("bring the instance back, or take it out of `instances`"),
             DatabaseCode::Primary => Some("settle which instance is the primary, then it goes on by itself"),
             DatabaseCode::BackupPlace => Some("make room or give the agent the right to write there"),

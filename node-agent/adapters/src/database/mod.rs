@@ -4,6 +4,8 @@
 //! nothing: every act carries its fencing token, and the ledger beside the database refuses the lower ones.
 
 pub mod code;
+mod evidence;
+pub mod postgres;
 
 pub use code::{Answer, DatabaseCode, Refusal};
 
@@ -11,9 +13,11 @@ use crate::door::judge::{Judgement, judge};
 use async_trait::async_trait;
 use lockkeeper_agent::host::{DatabaseFacts, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::{
-    cluster::{DatabaseSpec, Door, Engine, SecretRef},
-    ids::DatabaseName,
-    plan::action::SchemaJudge,
+    cluster::SecretRef,
+    plan::{
+        Action,
+        action::{DatabaseAction, SchemaJudge},
+    },
 };
 use secrecy::SecretString;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -95,4 +99,42 @@ pub struct Means {
     pub programs: Arc<dyn Programs>,
     /// Directory of the engine's programs, empty to take them from the search path.
     pub bin: PathBuf,
+}
+
+/// The actions on a database that an adapter does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    ProveNoWriters,
+    Backup(&'a DatabaseAction),
+    ProveBackup(&'a DatabaseAction),
+    ShutDoor,
+    MintCredential,
+    AdmitHolder,
+    CloseGrant,
+    OpenDoor,
+}
+
+impl<'a> Step<'a> {
+    fn of(action: &'a Action) -> Answer<Self> {
+        match action {
+            Action::ProveNoWriters(_) => Ok(Step::ProveNoWriters),
+            Action::Backup(action) => Ok(Step::Backup(action)),
+            Action::ProveBackup(action) => Ok(Step::ProveBackup(action)),
+            Action::ShutDoor(_) => Ok(Step::ShutDoor),
+            Action::MintCredential(_) => Ok(Step::MintCredential),
+            Action::AdmitHolder(_) => Ok(Step::AdmitHolder),
+            Action::CloseGrant(_) => Ok(Step::CloseGrant),
+            Action::OpenDoor(_) => Ok(Step::OpenDoor),
+            Action::StageRelease(_)
+            | Action::SwitchRelease(_)
+            | Action::Drain(_)
+            | Action::Admit(_)
+            | Action::StopService(_)
+            | Action::StartService(_)
+            | Action::UpgradeDatabase(_)
+            | Action::Prove(_)
+            | Action::Run(_) => Err(DatabaseCode::Unsupported
+                .refuse(format!("{} is no action of a database adapter", action.kind()))),
+        }
+    }
 }

@@ -161,8 +161,10 @@ impl LedgerRows {
         if let Some(row) = self.grant(group, token)
             && matches!(row.state, GrantState::Closing | GrantState::Closed)
         {
-            return Err(DatabaseCode::GrantClosed
-                .refuse(format!("grant {token} is {}; a further attempt needs a new grant", row.state.as_str())));
+            return Err(DatabaseCode::GrantClosed.refuse(format!(
+                "grant {token} is {}; a further attempt needs a new grant",
+                row.state.as_str()
+            )));
         }
         self.fresh(group, token, "let the holder in")?;
         if let Some(row) = self.grants.iter().find(|row| row.token != token && row.is_not_closed()) {

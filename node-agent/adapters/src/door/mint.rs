@@ -62,7 +62,8 @@ impl GrantSecrets {
             return Ok(verifier);
         }
         let directory = self.directory(database, token);
-        durable::make_private_dir(&directory).map_err(|error| unusable("make the grant's directory", &error))?;
+        durable::make_private_dir(&directory)
+            .map_err(|error| unusable("make the grant's directory", &error))?;
         let secret = match self.secret(database, token) {
             Ok(secret) => secret,
             Err(refusal) if refusal.code == DatabaseCode::NoCredential => {

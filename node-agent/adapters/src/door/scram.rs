@@ -76,7 +76,8 @@ mod tests {
     fn only_a_whole_verifier_passes() {
         let good = verifier(&SecretString::from("x"), [7; 16]);
         assert!(check(&good).is_ok());
-        for bad in ["", "secret", "SCRAM-SHA-256$", "SCRAM-SHA-256$1:AAAA$AAAA:AAAA", &good[..good.len() - 4]] {
+        for bad in ["", "secret", "SCRAM-SHA-256$", "SCRAM-SHA-256$1:AAAA$AAAA:AAAA", &good[..good.len() - 4]]
+        {
             assert_eq!(check(bad).unwrap_err().code, DatabaseCode::Verifier, "{bad}");
         }
         assert!(check(&format!("{good}'; drop role x; --")).is_err());

@@ -1,0 +1,289 @@
+//! PostgreSQL 13 and later: door `login`, grant ledger in a database of its own, dump and restore beside.
+//!
+//! Roles are changed in the ledger's database only, in one transaction with the ledger's rows. In the target nothing
+//! but reading is done by the administrator; changes there belong to the login of the grant.
+
+mod admit;
+mod backup;
+mod catalog;
+mod close;
+mod digest;
+mod dump;
+mod ledger;
+mod open;
+mod principals;
+mod quiet;
+mod restore;
+mod session;
+mod shut;
+mod sql;
+mod strangers;
+mod tls;
+
+use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Step, evidence};
+use crate::door::{login::login_name, mint::GrantSecrets};
+use async_trait::async_trait;
+use ledger::{Place, Server};
+use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, Work};
+use lockkeeper_core::{
+    cluster::DatabaseSpec,
+    ids::{DatabaseName, MemberName, Token},
+    plan::action::DatabaseAction,
+};
+use secrecy::SecretString;
+use session::{Instance, Login, Purpose, Session};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+use strangers::Judge;
+
+/// One PostgreSQL database.
+pub struct Postgres {
+    name: DatabaseName,
+    spec: DatabaseSpec,
+    means: Means,
+    secrets: GrantSecrets,
+}
+
+/// The servers of a database as they were found, with one session on each.
+struct Found {
+    /// The one that takes writes.
+    primary: Server,
+    /// Those that replay it.
+    standbys: Vec<Server>,
+    /// Which database it is.
+    place: Place,
+    /// Who logged in.
+    login: Login,
+}
+
+impl Postgres {
+    /// An adapter for the database called `name` in the cluster file.
+    pub fn new(name: DatabaseName, spec: DatabaseSpec, means: Means) -> Self {
+        let secrets = GrantSecrets::new(&means.data);
+        Self { name, spec, means, secrets }
+    }
+
+    async fn login(&self) -> Answer<Login> {
+        let admin = self.spec.admin.as_ref().ok_or_else(|| {
+            DatabaseCode::Admin.refuse(format!("database {} has no `admin` in the cluster file", self.name))
+        })?;
+        let password = self.means.secrets.resolve(&admin.password).await.map_err(|why| {
+            DatabaseCode::Secret.refuse(format!("the password of {} cannot be had: {why}", admin.user))
+        })?;
+        Ok(Login { user: admin.user.clone(), password })
+    }
+
+    fn instances(&self) -> Answer<Vec<Instance>> {
+        if self.spec.name == ledger::LEDGER {
+            return Err(DatabaseCode::Unsupported
+                .refuse(format!("a database called {} is the ledger's own", ledger::LEDGER)));
+        }
+        self.spec.instances.iter().map(|text| Instance::parse(text)).collect()
+    }
+
+    /// Looks at every instance: all must answer, exactly one must take writes.
+    async fn find(&self) -> Answer<Found> {
+        let login = self.login().await?;
+        let mut primaries = Vec::new();
+        let mut standbys = Vec::new();
+        for instance in self.instances()? {
+            let server = Server::open(&instance, &login, Purpose::Ledger).await?;
+            if server.standby { standbys.push(server) } else { primaries.push(server) }
+        }
+        let [primary] = <[Server; 1]>::try_from(primaries).map_err(|all: Vec<Server>| {
+            let named: Vec<String> = all.iter().map(|server| server.instance.to_string()).collect();
+            DatabaseCode::Primary.refuse(format!(
+                "exactly one instance must take writes, found {} [{}] and {} that replay",
+                named.len(),
+                named.join(", "),
+                standbys.len()
+            ))
+        })?;
+        let place = primary.place(&self.spec.name).await?;
+        Ok(Found { primary, standbys, place, login })
+    }
+
+    /// A session in the target.
+    async fn target(&self, instance: &Instance, login: &Login, purpose: Purpose) -> Answer<Session> {
+        Session::open(instance, &self.spec.name, login, purpose).await?.ok_or_else(|| {
+            DatabaseCode::Statement.refuse(format!("{instance} has no database {}", self.spec.name))
+        })
+    }
+
+    /// Roles that can write in the target.
+    async fn writers(&self, found: &Found) -> Answer<BTreeSet<String>> {
+        let target = self.target(&found.primary.instance, &found.login, Purpose::Inspect).await?;
+        principals::writers(&target).await
+    }
+
+    fn judge<'a>(
+        &'a self,
+        found: &'a Found,
+        writers: &'a BTreeSet<String>,
+        holder: Option<&'a str>,
+    ) -> Judge<'a> {
+        Judge { admin: &found.login.user, holder, infrastructure: &self.spec.infrastructure, writers }
+    }
+
+    fn login_of(&self, token: Token) -> Answer<String> {
+        login_name(&self.name, token)
+    }
+
+    /// The holder of the grant a step belongs to, as the log has it.
+    fn holder(&self, work: &Work) -> Answer<MemberName> {
+        match work.grants.get(&self.name) {
+            Some((member, token)) if *token == work.token => Ok(member.clone()),
+            Some((member, token)) => Err(DatabaseCode::StaleToken.refuse(format!(
+                "the log's grant of {} is {token} of {member}, the step carries {}",
+                self.name, work.token
+            ))),
+            None => Err(DatabaseCode::GrantClosed.refuse(format!(
+                "the log has no open grant of {}, the step carries {}",
+                self.name, work.token
+            ))),
+        }
+    }
+
+    async fn look(&self, work: &Work) -> Answer<Precheck> {
+        match Step::of(&work.action)? {
+            Step::ProveNoWriters => self.quiet_precheck().await,
+            Step::Backup(action) => self.backup_precheck(work, action).await,
+            Step::ProveBackup(action) => self.prove_precheck(work, action).await,
+            Step::ShutDoor => self.shut_precheck(work).await,
+            Step::MintCredential => self.mint_precheck(work),
+            Step::AdmitHolder => self.admit_precheck(work).await,
+            Step::CloseGrant => self.close_precheck(work).await,
+            Step::OpenDoor => self.open_precheck(work).await,
+        }
+    }
+
+    async fn act(&self, work: &Work) -> Answer<()> {
+        match Step::of(&work.action)? {
+            Step::ProveNoWriters => Ok(()),
+            Step::Backup(action) => self.backup_perform(work, action).await,
+            Step::ProveBackup(action) => self.prove_perform(work, action).await,
+            Step::ShutDoor => self.shut_perform(work).await,
+            Step::MintCredential => self.secrets.mint(&self.name, work.token).map(drop),
+            Step::AdmitHolder => self.admit_perform(work).await,
+            Step::CloseGrant => self.close_perform(work).await,
+            Step::OpenDoor => self.open_perform(work).await,
+        }
+    }
+
+    async fn look_after(&self, work: &Work) -> Answer<Postcheck> {
+        match Step::of(&work.action)? {
+            Step::ProveNoWriters => self.quiet_postcheck().await,
+            Step::Backup(action) => self.backup_postcheck(work, action).await,
+            Step::ProveBackup(action) => self.prove_postcheck(work, action).await,
+            Step::ShutDoor => self.shut_postcheck(work).await,
+            Step::MintCredential => Ok(match self.minted(work.token)? {
+                Some(done) => Postcheck::Proven(done),
+                None => Postcheck::NotYet("no secret was made".to_owned()),
+            }),
+            Step::AdmitHolder => self.admit_postcheck(work).await,
+            Step::CloseGrant => self.close_postcheck(work).await,
+            Step::OpenDoor => self.open_postcheck(work).await,
+        }
+    }
+
+    fn mint_precheck(&self, work: &Work) -> Answer<Precheck> {
+        self.login_of(work.token)?;
+        Ok(match self.minted(work.token)? {
+            Some(done) => Precheck::AlreadyDone(done),
+            None => Precheck::Ready { captured: String::new() },
+        })
+    }
+
+    fn minted(&self, token: Token) -> Answer<Option<Done>> {
+        let Some(verifier) = self.secrets.verifier(&self.name, token)? else { return Ok(None) };
+        let login = self.login_of(token)?;
+        Ok(Some(evidence::done_with(
+            format!("secret for login {login} made and kept on this host; its verifier is the output"),
+            [
+                (format!("grant.{}.verifier", self.name), verifier),
+                (format!("grant.{}.login", self.name), login),
+            ],
+        )))
+    }
+
+    /// The database's own backup directory on this host.
+    fn backups(&self) -> Answer<PathBuf> {
+        if self.spec.backups.is_empty() {
+            return Err(DatabaseCode::BackupPlace
+                .refuse(format!("database {} names no directory for `backups`", self.name)));
+        }
+        Ok(PathBuf::from(&self.spec.backups))
+    }
+
+    fn set_directory(&self, action: &DatabaseAction) -> Answer<PathBuf> {
+        Ok(self.backups()?.join(&action.set))
+    }
+}
+
+#[async_trait]
+impl DatabaseAdapter for Postgres {
+    async fn precheck(&self, work: &Work) -> Precheck {
+        self.look(work).await.unwrap_or_else(super::Refusal::into_precheck)
+    }
+
+    async fn perform(&self, work: &Work) -> Result<(), Failure> {
+        Ok(self.act(work).await?)
+    }
+
+    async fn postcheck(&self, work: &Work) -> Postcheck {
+        self.look_after(work).await.unwrap_or_else(super::Refusal::into_postcheck)
+    }
+
+    async fn holder_values(&self, work: &Work) -> Result<BTreeMap<String, SecretString>, Failure> {
+        let login = Login {
+            user: self.login_of(work.token)?,
+            password: self.secrets.secret(&self.name, work.token)?,
+        };
+        let instance = self.instance_for(&login).await?;
+        let value = |text: String| SecretString::from(text);
+        Ok(BTreeMap::from([
+            ("credential.user".to_owned(), value(login.user)),
+            ("credential.password".to_owned(), login.password),
+            ("credential.host".to_owned(), value(instance.host)),
+            ("credential.port".to_owned(), value(instance.port.to_string())),
+            ("credential.database".to_owned(), value(self.spec.name.clone())),
+        ]))
+    }
+
+    async fn query_value(&self, sql: &str) -> Result<String, Failure> {
+        let found = self.find().await?;
+        let target = self.target(&found.primary.instance, &found.login, Purpose::Value).await?;
+        Ok(target.operators_value(sql).await?)
+    }
+
+    async fn facts(&self, schema: &str) -> Result<DatabaseFacts, Failure> {
+        let found = self.find().await?;
+        let target = self.target(&found.primary.instance, &found.login, Purpose::Value).await?;
+        let schema = target.operators_value(schema).await?;
+        Ok(DatabaseFacts { identity: identity(&found.place), schema })
+    }
+}
+
+impl Postgres {
+    /// The instance that takes writes, found by the holder with nothing but its own login.
+    async fn instance_for(&self, login: &Login) -> Answer<Instance> {
+        let instances = self.instances()?;
+        if let [only] = instances.as_slice() {
+            return Ok(only.clone());
+        }
+        for instance in instances {
+            let session = self.target(&instance, login, Purpose::Inspect).await?;
+            if session.value("select pg_is_in_recovery()::text", &[]).await? != "true" {
+                return Ok(instance);
+            }
+        }
+        Err(DatabaseCode::Primary.refuse("no instance takes writes"))
+    }
+}
+
+/// How a database is told from every other: `system identifier/database oid`.
+fn identity(place: &Place) -> String {
+    format!("{}/{}", place.system, place.database)
+}
