@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
+mod adapter;
 mod app;
 mod balancer;
 mod bed;

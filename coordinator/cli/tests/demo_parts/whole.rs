@@ -1,28 +1,31 @@
 //! All parts together, upgraded by hand the way Lockkeeper will do it, and the figures computed twice.
 
 use crate::bed::{Bed, Part, command, done, part, ports, wait_for};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
+pub const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
 
-struct Cluster {
+/// Three members behind the balancer, under load.
+pub struct Cluster {
     bed: Bed,
     addrs: [SocketAddr; 3],
-    members: Vec<Part>,
-    socket: PathBuf,
+    members: BTreeMap<usize, Part>,
+    pub socket: PathBuf,
     balancer: Option<Part>,
     client: Option<Part>,
 }
 
 impl Cluster {
-    /// Three members in 1.0 behind the balancer, under load.
-    fn start() -> Self {
+    /// All in 1.0 and admitted; the client has been served a while.
+    pub fn start() -> Self {
         let bed = Bed::seeded(1_000, 300);
         let [front, addrs @ ..] = ports::<4>();
-        let members = MEMBERS.iter().zip(addrs).map(|(name, addr)| bed.ready(name, "1.0", addr)).collect();
+        let start = |(place, name): (usize, &&str)| (place, bed.ready(name, "1.0", addrs[place]));
+        let members = MEMBERS.iter().enumerate().map(start).collect();
         let servers: Vec<String> =
             MEMBERS.iter().zip(addrs).map(|(name, addr)| format!("--server={name}={addr}")).collect();
         let mut command = part(&["balancer", "--until-stdin-closes", "--listen", &front.to_string()]);
@@ -38,7 +41,7 @@ impl Cluster {
     }
 
     /// Waits until the client has `count` more lines.
-    fn serve_for(&self, count: usize) {
+    pub fn serve_for(&self, count: usize) {
         let lines = || self.bed.read("client.log").lines().count();
         let before = lines();
         wait_for("more requests", || (lines() >= before + count).then_some(()));
@@ -60,27 +63,37 @@ impl Cluster {
         self.set(name, "drain");
         self.set(name, "maint");
         wait_for("no session", || (self.stat(name, 4) == "0").then_some(()));
-        let (status, took) = self.members.remove(0).stop();
+        self.stop(place);
+    }
+
+    /// SIGTERM and the end it promises.
+    pub fn stop(&mut self, place: usize) {
+        let (status, took) = self.members.remove(&place).unwrap().stop();
         assert!(status.success() && took < Duration::from_secs(2), "{status:?} {took:?}");
+    }
+
+    /// Starts a member and does not wait.
+    pub fn start_member(&mut self, place: usize, version: &str) {
+        self.members.insert(place, self.bed.serve(MEMBERS[place], version, self.addrs[place]));
     }
 
     /// Start, ready by its own word, then maint -> drain -> fully up -> ready.
     fn bring_in(&mut self, place: usize) {
         let name = MEMBERS[place];
-        self.members.push(self.bed.ready(name, "2.0", self.addrs[place]));
+        self.members.insert(place, self.bed.ready(name, "2.0", self.addrs[place]));
         self.set(name, "drain");
         wait_for("it to be up", || (self.stat(name, 17) == "DRAIN").then_some(()));
         self.set(name, "ready");
     }
 
     /// Ends client, members and balancer, in this order.
-    fn end(mut self) -> Bed {
+    pub fn end(mut self) -> Bed {
         for part in [self.client.take(), self.balancer.take()].into_iter().flatten() {
             let mut part = part;
             part.close_stdin();
             assert!(part.wait().success());
         }
-        for member in self.members.drain(..) {
+        for member in std::mem::take(&mut self.members).into_values() {
             assert!(member.stop().0.success());
         }
         self.bed
@@ -100,7 +113,7 @@ fn upgraded() -> Bed {
     cluster.end()
 }
 
-fn figures(bed: &Bed) -> serde_json::Value {
+pub fn figures(bed: &Bed) -> serde_json::Value {
     let printed = done(&mut part(&["figures", "--keep", &bed.text(".")]));
     assert!(printed.status.success(), "{printed:?}");
     serde_json::from_slice(&printed.stdout).unwrap()
@@ -170,7 +183,7 @@ fn an_offline_upgrade_fails_nothing_outside_the_outage_and_both_computations_agr
 #[test]
 fn a_member_cut_off_without_a_drain_shows_as_failures_outside() {
     let mut cluster = Cluster::start();
-    cluster.members.remove(0).kill();
+    cluster.members.remove(&0).unwrap().kill();
     wait_for("it to be down", || (cluster.stat("n1", 17) == "DOWN").then_some(()));
     cluster.serve_for(30);
     let bed = cluster.end();
