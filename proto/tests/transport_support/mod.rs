@@ -312,8 +312,7 @@ pub fn raw_channel(port: &Port, config: Arc<rustls::ClientConfig>) -> Channel {
         async move {
             let stream = tokio::net::TcpStream::connect(socket).await?;
             let name = rustls::pki_types::ServerName::IpAddress(socket.ip().into());
-            let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await?;
-            Ok(hyper_util::rt::TokioIo::new(stream))
+            tokio_rustls::TlsConnector::from(config).connect(name, stream).await
         }
     })
 }
