@@ -26,7 +26,7 @@ fn the_sample_cluster_gets_the_canonical_plan() {
             s.deadline,
         );
     }
-    println!("{report:?}");
+    println!("{}", report.text(lockkeeper_core::plan::Glyphs::Unicode));
     assert_eq!(plan.steps.iter().filter(|s| s.irreversible).count(), 1);
     assert_eq!(
         plan.steps.first().map(|s| (s.action.kind(), s.phase)),

@@ -1,0 +1,446 @@
+//! The rollout machine under arbitrary schedules: laws that hold after every entry, checked by code that shares
+//! nothing with `apply`, and every rollout ends once people do what `why` tells them.
+
+mod common;
+
+use common::{
+    SAMPLE,
+    drive::{Group, bad, good, person},
+};
+use lockkeeper_core::{
+    identity::Role,
+    ids::{DatabaseName, MemberName, StepId, Token},
+    plan::{Action, ActionKind, Plan},
+    rollout::{
+        Command, OutcomeResult, Reply, Rollout, State, Status, StepPhase,
+        apply, assignments_for,
+        command::Verdict,
+        state::GrantState,
+    },
+    stored,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Watches a log go by and judges every entry. Keeps its own books.
+#[derive(Default)]
+struct Oracle {
+    tokens: BTreeMap<DatabaseName, Token>,
+    upgrades_done: BTreeMap<DatabaseName, u32>,
+    running: BTreeMap<DatabaseName, (MemberName, Token)>,
+    aborted: bool,
+    no_return: bool,
+}
+
+impl Oracle {
+    fn judge(&mut self, before: &State, command: &Command, reply: &Reply, after: &State) {
+        if let Reply::Rejected(_) = reply {
+            let (mut a, mut b) = (before.clone(), after.clone());
+            for state in [&mut a, &mut b] {
+                state.applied = Default::default();
+                state.time = Default::default();
+                state.audit = Default::default();
+                state.requests.clear();
+            }
+            assert_eq!(a, b, "a rejected command changed something: {command:?}");
+            return;
+        }
+        let Some(rollout) = after.rollout.as_ref().or(before.rollout.as_ref()) else { return };
+        match command {
+            Command::Elect { database, member, .. } => {
+                let token = rollout.grants[database].token;
+                assert!(self.tokens.get(database).is_none_or(|old| *old < token), "token_monotone");
+                assert!(!self.running.contains_key(database), "one_upgrader: a second grant while one is open");
+                self.tokens.insert(database.clone(), token);
+                self.running.insert(database.clone(), (member.clone(), token));
+            }
+            Command::Assign { step, member, .. } => self.assigned(before, rollout, *step, member),
+            Command::Outcome { attempt, result } => {
+                let Some(step) = rollout.step(attempt.step) else { return };
+                if let (Action::UpgradeDatabase(a), OutcomeResult::Done { .. }) = (&step.action, result) {
+                    let count = self.upgrades_done.entry(a.database.clone()).or_default();
+                    let repeated = before.rollout.as_ref().is_some_and(|r| r.is_settled(step.id));
+                    *count += u32::from(!repeated);
+                    assert!(*count <= 1, "one_upgrader: a second success");
+                }
+                if let (Action::CloseGrant(a), OutcomeResult::Done { .. }) = (&step.action, result) {
+                    self.running.remove(&a.database);
+                }
+            }
+            Command::Abort { .. } => {
+                assert!(!self.no_return, "no_silent_way_back: abort past the point of no return");
+                self.aborted = true;
+            }
+            Command::Finish { .. } => {
+                let done = after.history.back().expect("finish moves it to the history");
+                assert!(done.owed.values().all(|o| !o.state.is_open()), "owed_settled");
+                assert!(done.grants.values().all(|g| g.state == GrantState::Closed), "an open grant at the end");
+                if matches!(done.status, Status::Completed { .. }) {
+                    assert!(self.upgrades_done.values().all(|n| *n == 1), "success_is_proven");
+                }
+                self.aborted = false;
+                self.no_return = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn assigned(&mut self, before: &State, rollout: &Rollout, id: StepId, member: &MemberName) {
+        let step = rollout.step(id).expect("assigned steps exist");
+        let old = before.rollout.as_ref().expect("assignments need a rollout");
+        let forward = u32::try_from(rollout.plan.steps.len()).unwrap() >= id.0;
+        let kind = step.action.kind();
+        if self.aborted {
+            assert!(!forward || kind == ActionKind::CloseGrant, "abort_is_final: {kind} after an abort");
+        }
+        match &step.action {
+            Action::UpgradeDatabase(a) => {
+                self.no_return = true;
+                let (holder, token) = self.running.get(&a.database).expect("an upgrade needs a grant");
+                assert_eq!(holder, member, "only the holder upgrades");
+                assert_eq!(old.rollout_tokens(id, rollout), Some(*token), "the attempt carries the grant's token");
+                let kinds = [ActionKind::ProveBackup, ActionKind::ShutDoor, ActionKind::AdmitHolder];
+                for needed in kinds {
+                    assert!(all_done(old, |s| s.kind() == needed), "{needed} before the upgrade");
+                }
+            }
+            Action::StopService(a) => {
+                let drains = |x: &Action| matches!(x, Action::Drain(d) if d.member == a.member);
+                assert!(all_done(old, drains), "drained_before_stop");
+            }
+            Action::Admit(a) if forward => {
+                let proves = |x: &Action| matches!(x, Action::Prove(p) if p.member == a.member);
+                assert!(all_done(old, proves), "proven_before_admit");
+            }
+            Action::StartService(a) => {
+                for other in old.plan.targets.members.keys().filter(|m| **m != a.member) {
+                    let starting = is(old, forward, |x| matches!(x, Action::StartService(s) if s.member == *other));
+                    let proving = is(old, forward, |x| matches!(x, Action::Prove(p) if p.member == *other));
+                    let inside = starting.iter().any(|p| begun(p)) && !proving.iter().all(|p| settled(p));
+                    assert!(!inside, "serial_start: {} starts while {other} is inside", a.member);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+trait Tokens {
+    fn rollout_tokens(&self, id: StepId, after: &Rollout) -> Option<Token>;
+}
+
+impl Tokens for Rollout {
+    fn rollout_tokens(&self, id: StepId, after: &Rollout) -> Option<Token> {
+        match &after.steps[&id].phase {
+            StepPhase::Assigned { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+}
+
+fn is(rollout: &Rollout, forward: bool, what: impl Fn(&Action) -> bool) -> Vec<StepPhase> {
+    let list = if forward { &rollout.plan.steps } else { &rollout.plan.undo };
+    list.iter().filter(|s| what(&s.action)).map(|s| rollout.steps[&s.id].phase.clone()).collect()
+}
+
+fn all_done(rollout: &Rollout, what: impl Fn(&Action) -> bool) -> bool {
+    is(rollout, true, what).iter().all(|p| matches!(p, StepPhase::Done { .. }))
+}
+
+fn begun(phase: &StepPhase) -> bool {
+    !matches!(phase, StepPhase::Pending | StepPhase::NotNeeded)
+}
+
+fn settled(phase: &StepPhase) -> bool {
+    matches!(phase, StepPhase::Done { .. } | StepPhase::NotNeeded)
+}
+
+/// What may happen next in a schedule.
+#[derive(Debug, Clone)]
+enum Move {
+    Lead,
+    Finish(usize),
+    Fail(usize, u8),
+    Drop(usize),
+    IntentOnly(usize),
+    Repeat(usize),
+    Stale(usize),
+    Pause,
+    Resume,
+    Abort,
+    Retry(usize),
+    Down(usize),
+    Up(usize),
+    NewLeader(usize),
+    Wait(u64),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        30 => Just(Move::Lead),
+        40 => any::<usize>().prop_map(Move::Finish),
+        2 => (any::<usize>(), 0..4u8).prop_map(|(n, v)| Move::Fail(n, v)),
+        1 => any::<usize>().prop_map(Move::Drop),
+        2 => any::<usize>().prop_map(Move::IntentOnly),
+        3 => any::<usize>().prop_map(Move::Repeat),
+        3 => any::<usize>().prop_map(Move::Stale),
+        1 => Just(Move::Pause),
+        2 => Just(Move::Resume),
+        1 => Just(Move::Abort),
+        3 => any::<usize>().prop_map(Move::Retry),
+        1 => any::<usize>().prop_map(Move::Down),
+        3 => any::<usize>().prop_map(Move::Up),
+        1 => any::<usize>().prop_map(Move::NewLeader),
+        2 => (0..30_000u64).prop_map(Move::Wait),
+    ];
+    prop::collection::vec(one, 0..160)
+}
+
+struct Play {
+    group: Group,
+    oracle: Oracle,
+    judged: usize,
+    replayed: State,
+}
+
+impl Play {
+    fn new() -> (Self, Plan) {
+        let mut group = Group::new(SAMPLE);
+        let plan = group.plan("26.5.0");
+        group.approve_and_start(&plan);
+        (Self { group, oracle: Oracle::default(), judged: 0, replayed: State::default() }, plan)
+    }
+
+    /// Replays what was committed since the last call from its stored bytes, and judges each entry.
+    fn judge(&mut self) {
+        for (index, envelope) in &self.group.log[self.judged..] {
+            let bytes = stored::encode_envelope(envelope).unwrap();
+            let read = stored::decode_envelope(&bytes).unwrap();
+            assert_eq!(&read, envelope, "stored bytes read back");
+            let before = self.replayed.clone();
+            let reply = apply(&mut self.replayed, *index, &read);
+            self.oracle.judge(&before, &read.command, &reply, &self.replayed);
+        }
+        self.judged = self.group.log.len();
+        assert_eq!(self.replayed.digest(), self.group.state.digest(), "same_log_same_state");
+    }
+
+    fn make(&mut self, step: &Move) {
+        let g = &mut self.group;
+        let operator = person("ola", Role::Operator);
+        let pick = |n: usize, g: &Group| {
+            let all = g.assignments();
+            (!all.is_empty()).then(|| all[n % all.len()].clone())
+        };
+        match *step {
+            Move::Lead => drop(g.lead()),
+            Move::Finish(n) => {
+                if let Some(a) = pick(n, g) {
+                    g.finish(&a);
+                }
+            }
+            Move::Fail(n, v) => {
+                let verdict = [None, Some(Verdict::Untouched), Some(Verdict::Finished), Some(Verdict::Touched)];
+                if let Some(a) = pick(n, g) {
+                    g.outcome(&a.attempt, bad(verdict[usize::from(v)]));
+                }
+            }
+            Move::Drop(n) => {
+                if let Some(a) = pick(n, g).filter(|a| !a.step.irreversible) {
+                    g.outcome(&a.attempt, OutcomeResult::Dropped);
+                }
+            }
+            Move::IntentOnly(n) => {
+                if let Some(a) = pick(n, g) {
+                    let captured = common::drive::original(&a.step.action).to_owned();
+                    g.commit(None, Command::OwedIntent { attempt: a.attempt, captured });
+                }
+            }
+            Move::Repeat(n) => {
+                let (_, old) = g.log[n % g.log.len()].clone();
+                g.commit_as(&old.id.0, old.actor.as_ref(), old.command);
+            }
+            Move::Stale(n) => {
+                if let Some(mut a) = pick(n, g) {
+                    a.attempt.token.index.0 -= 1;
+                    let reply = g.outcome(&a.attempt, good(&a));
+                    assert!(matches!(reply, Reply::Rejected(_)), "stale_refused");
+                }
+            }
+            Move::Pause => drop(g.commit(Some(&operator), Command::Pause { reason: "tea".into() })),
+            Move::Resume => drop(g.commit(Some(&operator), Command::Resume)),
+            Move::Abort => drop(g.commit(Some(&operator), Command::Abort { reason: "no".into() })),
+            Move::Retry(n) => {
+                let failed = failed(&g.state);
+                if !failed.is_empty() {
+                    g.commit(Some(&operator), Command::Retry { step: failed[n % failed.len()] });
+                }
+            }
+            Move::Down(n) => {
+                let all: Vec<_> = g.up.iter().cloned().collect();
+                if all.len() > 2 {
+                    g.up.remove(&all[n % all.len()]);
+                }
+            }
+            Move::Up(n) => {
+                let all: Vec<_> = g.state.nodes.keys().cloned().collect();
+                g.up.insert(all[n % all.len()].clone());
+            }
+            Move::NewLeader(n) => {
+                let all: Vec<_> = g.up.iter().cloned().collect();
+                g.leader = all[n % all.len()].clone();
+                g.leading_since = g.clock;
+                g.last_seen.clear();
+            }
+            Move::Wait(ms) => g.clock += ms,
+        }
+    }
+
+    /// Faults stop, everybody is up, people resume and retry: the rollout must end or need a restore.
+    fn settle(&mut self) -> &'static str {
+        let operator = person("ola", Role::Operator);
+        self.group.up = self.group.state.nodes.keys().cloned().collect();
+        self.group.leading_since = self.group.clock;
+        for _ in 0..2_000 {
+            self.group.clock += 10;
+            if self.group.state.rollout.is_none() {
+                return self.group.state.history.back().map_or("none", |r| r.status.word());
+            }
+            for step in failed(&self.group.state) {
+                let retry = self.group.commit(Some(&operator), Command::Retry { step });
+                if matches!(retry, Reply::Rejected(lockkeeper_core::rollout::Rejection::RestoreNeeded)) {
+                    return "needs-restore";
+                }
+            }
+            if matches!(
+                self.group.state.rollout.as_ref().map(|r| &r.status),
+                Some(Status::Paused { .. } | Status::Halted { .. })
+            ) {
+                self.group.commit(Some(&operator), Command::Resume);
+            }
+            self.group.lead();
+            for assignment in self.group.assignments() {
+                self.group.finish(&assignment);
+            }
+        }
+        let facts = self.group.facts();
+        panic!("it does not end: {:#?}", lockkeeper_core::rollout::why(&self.group.state, &facts));
+    }
+}
+
+fn failed(state: &State) -> Vec<StepId> {
+    let Some(rollout) = &state.rollout else { return Vec::new() };
+    rollout.steps.iter().filter(|(_, r)| matches!(r.phase, StepPhase::Failed { .. })).map(|(id, _)| *id).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_schedule_keeps_the_laws_and_ends(schedule in moves()) {
+        let (mut play, _) = Play::new();
+        for step in &schedule {
+            play.make(step);
+            play.judge();
+        }
+        let end = play.settle();
+        play.judge();
+        prop_assert!(["completed", "aborted", "needs-restore"].contains(&end), "{}", end);
+    }
+}
+
+#[test]
+fn a_rollout_without_faults_completes_and_owes_nothing() {
+    let (mut play, plan) = Play::new();
+    assert_eq!(play.settle(), "completed");
+    play.judge();
+    let done = play.group.state.history.back().unwrap();
+    assert!(!done.owed.is_empty(), "something was changed and given back");
+    let upgrader = &done.grants.values().next().unwrap().member;
+    let starts: Vec<_> = done
+        .events
+        .iter()
+        .filter(|e| e.text.starts_with("start-service") && e.text.contains("handed"))
+        .filter_map(|e| e.step.and_then(|s| done.step(s)).map(|s| s.target.to_string()))
+        .collect();
+    assert_eq!(starts.len(), plan.bound.members.len());
+    assert_eq!(starts[0], upgrader.to_string(), "the upgrader starts first");
+    let serial: BTreeSet<_> = starts.iter().collect();
+    assert_eq!(serial.len(), starts.len(), "every member starts once");
+}
+
+#[test]
+fn the_same_plan_twice_attaches_and_another_is_told_which_one_runs() {
+    let (mut play, plan) = Play::new();
+    let operator = person("ola", Role::Operator);
+    let id = play.group.state.rollout.as_ref().unwrap().id;
+    let reply = play.group.commit(Some(&operator), Command::Apply { plan: Box::new(plan.clone()) });
+    assert!(matches!(reply, Reply::Applied { rollout: Some(found), .. } if found == id), "{reply:?}");
+    let mut other = plan;
+    other.observed.0 += 1;
+    other.hash = lockkeeper_core::plan::hash(&other);
+    let reply = play.group.commit(Some(&operator), Command::Apply { plan: Box::new(other) });
+    assert!(matches!(reply, Reply::Rejected(ref r) if r.code() == "LK3003"), "{reply:?}");
+}
+
+#[test]
+fn a_lost_upgrader_loses_its_way_in_before_anybody_else_gets_one() {
+    let (mut play, _) = Play::new();
+    loop {
+        play.group.lead();
+        let upgrading = play.group.assignments().into_iter().find(|a| a.step.irreversible);
+        if let Some(upgrade) = upgrading {
+            play.group.up.remove(&upgrade.attempt.member);
+            break;
+        }
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+    }
+    play.group.clock += 60_000;
+    play.group.lead();
+    let rollout = play.group.state.rollout.as_ref().unwrap();
+    assert!(matches!(&rollout.status, Status::Halted { cause, .. } if cause.code() == "upgrader-lost"));
+    assert!(rollout.grants.values().all(|g| g.state == GrantState::Closing), "the door is shut on it at once");
+    play.group.lead();
+    let shut: Vec<_> = play.group.assignments();
+    assert_eq!(shut.iter().map(|a| a.step.action.kind()).collect::<Vec<_>>(), [ActionKind::CloseGrant]);
+    assert!(shut[0].wanted, "shutting needs no permission");
+    play.judge();
+}
+
+#[test]
+fn approvals_count_people() {
+    let mut group = Group::new(SAMPLE);
+    let plan = group.plan("26.5.0");
+    let start = Command::Apply { plan: Box::new(plan.clone()) };
+    let sign = Command::Approve { plan: plan.hash.clone(), reference: String::new() };
+    let code = |reply: Reply| match reply {
+        Reply::Rejected(r) => r.code(),
+        Reply::Applied { .. } => "applied",
+    };
+    let admin = person("ada", Role::Admin);
+    assert_eq!(code(group.commit(Some(&person("vic", Role::Viewer)), sign.clone())), "LK3027");
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3005");
+    group.must(Some(&person("uid:0", Role::Admin)), sign.clone());
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3005", "root is nobody in particular");
+    group.must(Some(&admin), sign);
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3006");
+    assert_eq!(code(group.commit(Some(&person("bea", Role::Approver)), start.clone())), "LK3027");
+    let mut altered = plan;
+    altered.steps[0].estimate.0 += 1;
+    let altered = Command::Apply { plan: Box::new(altered) };
+    assert_eq!(code(group.commit(Some(&person("ola", Role::Operator)), altered)), "LK3030");
+    assert_eq!(code(group.commit(Some(&person("ola", Role::Operator)), start)), "applied");
+}
+
+#[test]
+fn what_does_not_happen_to_me_is_not_my_assignment() {
+    let (mut play, _) = Play::new();
+    play.group.lead();
+    for member in play.group.up.clone() {
+        for assignment in assignments_for(&play.group.state, &member) {
+            assert_eq!(assignment.attempt.member, member);
+        }
+    }
+}
