@@ -3,8 +3,8 @@
 use super::error::RaftError;
 use super::fatal::Fatal;
 use super::limits::{
-    CATCH_UP_TIMEOUT, CHANGE_TIMEOUT, COMMAND_BYTES_MAX, HAND_OVER_TIMEOUT, PROPOSE_TIMEOUT, READ_TIMEOUT,
-    STOP_TIMEOUT, SUCCESSOR_SILENCE, TRANSFER_TIMEOUT,
+    CATCH_UP_TIMEOUT, CHANGE_TIMEOUT, COMMAND_BYTES_MAX, HAND_OVER_TIMEOUT, LEASE_POLL, LEASE_WAIT,
+    PROPOSE_TIMEOUT, READ_TIMEOUT, STOP_TIMEOUT, SUCCESSOR_SILENCE, TRANSFER_TIMEOUT,
 };
 use super::local::Local;
 use super::network::Network;
@@ -24,7 +24,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What a node is started with.
 pub struct Setup {
@@ -162,7 +162,17 @@ impl RaftHandle {
         if bytes > COMMAND_BYTES_MAX {
             return Err(RaftError::TooLarge { bytes });
         }
-        self.limited(PROPOSE_TIMEOUT, self.inner.outbound.propose(command)).await
+        let begun = Instant::now();
+        let committed = async {
+            loop {
+                match self.inner.outbound.propose(command.clone()).await {
+                    // Nothing was done, and a leader that was elected a moment ago is about to be confirmed.
+                    Err(RaftError::NoQuorum) if begun.elapsed() < LEASE_WAIT => sleep(LEASE_POLL).await,
+                    answered => return answered,
+                }
+            }
+        };
+        self.limited(PROPOSE_TIMEOUT, committed).await
     }
 
     /// Confirms with a quorum that this node leads. Everything that was committed before the call is applied here

@@ -93,6 +93,12 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a command to be committed and applied. Two elections fit in; the caller repeats with the same request id.
 pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a command waits for a leader to be confirmed by its quorum: a new leader is with its first heartbeat.
+pub const LEASE_WAIT: Duration = Duration::from_millis(300);
+
+/// How often it looks meanwhile. Happens in the first moments of a leadership only.
+pub const LEASE_POLL: Duration = Duration::from_millis(10);
+
 /// For a linearizable read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
 

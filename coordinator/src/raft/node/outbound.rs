@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use lockkeeper_core::ids::{LogIndex, NodeId};
 use lockkeeper_proto::wire::raft::Seat;
 use openraft::errors::{
-    ChangeMembershipError, ClientWriteError, ForwardToLeader, InitializeError, LinearizableReadError,
-    RaftError as OrError,
+    ChangeMembershipError, ClientWriteError, ForwardReason, ForwardToLeader, InitializeError,
+    LinearizableReadError, RaftError as OrError,
 };
 use openraft::raft::ReadPolicy;
 use openraft::{AsyncRuntime, ChangeMembers};
@@ -89,6 +89,9 @@ impl<Rt: AsyncRuntime> Outbound for Node<Rt> {
 }
 
 fn not_leader<Rt: AsyncRuntime>(forward: ForwardToLeader<Types<Rt>>) -> RaftError {
+    if forward.reason == ForwardReason::LeaseExpired {
+        return RaftError::NoQuorum;
+    }
     let leader = forward.leader_id.zip(forward.leader_node);
     RaftError::NotLeader { leader: leader.map(|(node, seat)| Box::new((NodeId(node), seat.into()))) }
 }
