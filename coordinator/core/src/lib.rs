@@ -4,7 +4,7 @@
 //! same output on every build. Whoever needs the time passes it in.
 
 pub mod cluster;
-mod document;
+pub mod document;
 pub mod fault;
 pub mod identity;
 pub mod ids;

@@ -59,7 +59,6 @@ struct Executor {
     lanes: BTreeMap<Lane, Key>,
     /// Carried to their end in this life: a view from before is not a reason to begin again.
     over: BTreeSet<Key>,
-    spans: trace::Spans,
 }
 
 /// Runs until `stop` becomes true (then attempts are left where they are; units go on and are adopted by the next
@@ -71,7 +70,6 @@ pub async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) -> Resu
         running: JoinSet::new(),
         lanes: BTreeMap::new(),
         over: BTreeSet::new(),
-        spans: trace::Spans::default(),
     };
     let result = loop {
         if *stop.borrow() {
@@ -97,7 +95,6 @@ pub async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) -> Resu
 
 impl Executor {
     fn take_up(&mut self, view: &View) {
-        self.spans.keep(view.state.rollout.as_ref().map(|rollout| rollout.id));
         for (key, (lane, due)) in self.due(view) {
             if self.running.len() >= limits::AT_ONCE {
                 return;
@@ -134,7 +131,7 @@ impl Executor {
         let context = self.context.clone();
         match due {
             Due::Assigned(assignment) => {
-                let span = self.spans.attempt(&context.me, &assignment);
+                let span = trace::attempt(&context.me, &assignment);
                 let attempt = span.in_scope(|| Attempt::new(context, *assignment, seen));
                 self.running.spawn(async move { (key, lane, attempt.run().await) }.instrument(span));
             }
@@ -149,6 +146,5 @@ impl Executor {
     fn ended(&mut self, key: Key, lane: &Lane) {
         self.lanes.remove(lane);
         self.over.insert(key);
-        self.spans.settled(key.step);
     }
 }

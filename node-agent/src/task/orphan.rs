@@ -41,7 +41,7 @@ fn rebuild(state: &State, key: &Key, context: &Context) -> Option<Assignment> {
         captured,
         grants: BTreeMap::new(),
         wanted: false,
-        trace: rollout.trace.clone(),
+        trace: lockkeeper_core::trace::of_step(rollout, key.step).traceparent(),
         at: rollout.started,
     })
 }

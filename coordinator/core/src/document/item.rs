@@ -11,7 +11,7 @@ use toml::{Spanned, de::DeValue};
 
 /// A value with its place.
 #[derive(Clone)]
-pub(crate) struct Item<'d> {
+pub struct Item<'d> {
     document: &'d Document<'d>,
     path: String,
     value: &'d Spanned<DeValue<'d>>,
@@ -23,48 +23,48 @@ impl<'d> Item<'d> {
     }
 
     /// Dotted path from the top.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         &self.path
     }
 
     /// Bytes of the text.
-    pub(crate) fn span(&self) -> Range<usize> {
+    pub fn span(&self) -> Range<usize> {
         self.value.span()
     }
 
     /// The bare value, for readers that take several types.
-    pub(crate) fn value(&self) -> &'d DeValue<'d> {
+    pub fn value(&self) -> &'d DeValue<'d> {
         self.value.get_ref()
     }
 
     /// Records a fault at this value.
-    pub(crate) fn fault(&self, fault: Fault) {
+    pub fn fault(&self, fault: Fault) {
         self.document.at(self.span(), fault);
     }
 
     /// Hides this value from excerpts.
-    pub(crate) fn hide(&self) {
+    pub fn hide(&self) {
         self.document.hide(self.span());
     }
 
     /// Records that another type was expected.
-    pub(crate) fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
+    pub fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
         self.fault(
             Fault::new(FaultCode::WrongType, format!("{:?} is of the wrong type", self.path))
                 .found(self.value.get_ref().type_str())
                 .allowed(wanted)
-                .help("see the sample cluster file"),
+                .help("see the sample file"),
         );
         None
     }
 
     /// A text.
-    pub(crate) fn text(&self) -> Option<&'d str> {
+    pub fn text(&self) -> Option<&'d str> {
         self.value.get_ref().as_str().or_else(|| self.wrong_type("text in quotes"))
     }
 
     /// A text that says something.
-    pub(crate) fn filled(&self) -> Option<&'d str> {
+    pub fn filled(&self) -> Option<&'d str> {
         let text = self.text()?;
         if text.trim().is_empty() {
             self.fault(
@@ -77,12 +77,12 @@ impl<'d> Item<'d> {
     }
 
     /// Yes or no.
-    pub(crate) fn flag(&self) -> Option<bool> {
+    pub fn flag(&self) -> Option<bool> {
         self.value.get_ref().as_bool().or_else(|| self.wrong_type("true or false"))
     }
 
     /// A whole number.
-    pub(crate) fn integer(&self) -> Option<i64> {
+    pub fn integer(&self) -> Option<i64> {
         match self.value.get_ref().as_integer() {
             None => self.wrong_type("a whole number"),
             Some(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -93,7 +93,7 @@ impl<'d> Item<'d> {
     }
 
     /// A whole number inside bounds.
-    pub(crate) fn number(&self, bounds: RangeInclusive<u32>) -> Option<u32> {
+    pub fn number(&self, bounds: RangeInclusive<u32>) -> Option<u32> {
         let number = self.integer()?;
         match u32::try_from(number) {
             Ok(n) if bounds.contains(&n) => Some(n),
@@ -113,7 +113,7 @@ impl<'d> Item<'d> {
     }
 
     /// A duration such as `10s`.
-    pub(crate) fn duration(&self) -> Option<Millis> {
+    pub fn duration(&self) -> Option<Millis> {
         let text = self.text()?;
         Millis::parse(text)
             .map_err(|error| {
@@ -127,7 +127,7 @@ impl<'d> Item<'d> {
     }
 
     /// One of some words.
-    pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -143,13 +143,13 @@ impl<'d> Item<'d> {
     }
 
     /// A name.
-    pub(crate) fn name<T: std::str::FromStr<Err = NameError>>(&self) -> Option<T> {
+    pub fn name<T: std::str::FromStr<Err = NameError>>(&self) -> Option<T> {
         let text = self.text()?;
         text.parse().map_err(|error: NameError| self.document.at(self.span(), bad_name(text, &error))).ok()
     }
 
     /// A list's values.
-    pub(crate) fn list(&self) -> Option<Vec<Item<'d>>> {
+    pub fn list(&self) -> Option<Vec<Item<'d>>> {
         match self.value.get_ref().as_array() {
             None => self.wrong_type("a list in [ ]"),
             Some(array) => Some(
@@ -163,12 +163,12 @@ impl<'d> Item<'d> {
     }
 
     /// A list of texts; faulty ones are left out after they were recorded.
-    pub(crate) fn texts(&self) -> Option<Vec<String>> {
+    pub fn texts(&self) -> Option<Vec<String>> {
         Some(self.list()?.iter().filter_map(|item| item.text().map(str::to_owned)).collect())
     }
 
     /// A table.
-    pub(crate) fn table(&self) -> Option<Section<'d>> {
+    pub fn table(&self) -> Option<Section<'d>> {
         match self.value.get_ref().as_table() {
             None => self.wrong_type("a table"),
             Some(table) => Some(Section::new(self.document, self.path.clone(), table, self.span())),
@@ -177,7 +177,7 @@ impl<'d> Item<'d> {
 }
 
 /// The fault of a text that is no name.
-pub(crate) fn bad_name(text: &str, error: &NameError) -> Fault {
+pub fn bad_name(text: &str, error: &NameError) -> Fault {
     Fault::new(FaultCode::BadName, format!("{text:?} is not a name")).found(error.to_string()).allowed(
         format!("1 to {} of a-z, 0-9, '-' and '_', beginning with a letter or digit", crate::ids::NAME_MAX),
     )

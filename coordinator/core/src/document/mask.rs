@@ -10,7 +10,7 @@ const REFERENCES: [&str; 5] = ["file:", "env:", "systemd-credential:", "cmd:", "
 
 /// Whether a value under this key is a secret written down: the key says secret and the value is no reference, or
 /// the value is a URL with a password in it.
-pub(crate) fn looks_secret(key: &str, value: &str) -> bool {
+pub fn looks_secret(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let named = SECRET_WORDS.iter().any(|w| key.contains(w));
     let reference = value.is_empty() || REFERENCES.iter().any(|r| value.starts_with(r));

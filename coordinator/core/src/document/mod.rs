@@ -8,10 +8,10 @@ mod mask;
 mod section;
 mod suggest;
 
-pub(crate) use item::{Item, bad_name};
-pub(crate) use mask::looks_secret;
-pub(crate) use section::Section;
-pub(crate) use suggest::closest;
+pub use item::{Item, bad_name};
+pub use mask::looks_secret;
+pub use section::Section;
+pub use suggest::closest;
 
 use crate::fault::{Fault, FaultCode, Location, Report, Severity};
 use std::{cell::RefCell, ops::Range};
@@ -24,7 +24,7 @@ pub const FILE_MAX: usize = 1 << 20;
 const FAULTS_MAX: usize = 200;
 
 /// A text being read.
-pub(crate) struct Document<'t> {
+pub struct Document<'t> {
     file: &'t str,
     text: &'t str,
     faults: RefCell<Vec<Fault>>,
@@ -33,7 +33,7 @@ pub(crate) struct Document<'t> {
 
 impl<'t> Document<'t> {
     /// Parses as much of `text` as can be parsed; syntax faults are already in the document.
-    pub(crate) fn parse(file: &'t str, text: &'t str) -> (Self, DeTable<'t>) {
+    pub fn parse(file: &'t str, text: &'t str) -> (Self, DeTable<'t>) {
         let document =
             Self { file, text, faults: RefCell::new(Vec::new()), secrets: RefCell::new(Vec::new()) };
         if text.len() > FILE_MAX {
@@ -86,7 +86,7 @@ impl<'t> Document<'t> {
     }
 
     /// The table as a section to ask keys of.
-    pub(crate) fn section<'d>(
+    pub fn section<'d>(
         &'d self,
         path: String,
         table: &'d DeTable<'t>,
@@ -99,7 +99,7 @@ impl<'t> Document<'t> {
     }
 
     /// Records a fault without a place.
-    pub(crate) fn push(&self, fault: Fault) {
+    pub fn push(&self, fault: Fault) {
         let mut faults = self.faults.borrow_mut();
         if faults.len() < FAULTS_MAX {
             faults.push(fault);
@@ -107,23 +107,23 @@ impl<'t> Document<'t> {
     }
 
     /// Records a fault at a place.
-    pub(crate) fn at(&self, span: Range<usize>, mut fault: Fault) {
+    pub fn at(&self, span: Range<usize>, mut fault: Fault) {
         fault.at = Some(self.locate(span));
         self.push(fault);
     }
 
     /// Whether errors were recorded so far.
-    pub(crate) fn failed(&self) -> bool {
+    pub fn failed(&self) -> bool {
         self.faults.borrow().iter().any(|f| f.severity == Severity::Error)
     }
 
     /// Hides these bytes from every excerpt.
-    pub(crate) fn hide(&self, span: Range<usize>) {
+    pub fn hide(&self, span: Range<usize>) {
         self.secrets.borrow_mut().push(span);
     }
 
     /// Everything found.
-    pub(crate) fn finish(self) -> Report {
+    pub fn finish(self) -> Report {
         Report::new(self.faults.into_inner(), mask::mask(self.text, &self.secrets.into_inner()))
     }
 

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet, ops::Range};
 use toml::de::DeTable;
 
 /// A table being read. Ask for its keys, then call [`Section::finish`].
-pub(crate) struct Section<'d> {
+pub struct Section<'d> {
     document: &'d Document<'d>,
     path: String,
     table: &'d DeTable<'d>,
@@ -25,18 +25,18 @@ impl<'d> Section<'d> {
     }
 
     /// The document this is part of.
-    pub(crate) fn document(&self) -> &'d Document<'d> {
+    pub fn document(&self) -> &'d Document<'d> {
         self.document
     }
 
     /// The value of a key, if it is there.
-    pub(crate) fn get(&self, key: &'static str) -> Option<Item<'d>> {
+    pub fn get(&self, key: &'static str) -> Option<Item<'d>> {
         self.asked.borrow_mut().insert(key);
         self.table.get(key).map(|value| Item::new(self.document, self.join(key), value))
     }
 
     /// The value of a key that must be there.
-    pub(crate) fn need(&self, key: &'static str, help: &str) -> Option<Item<'d>> {
+    pub fn need(&self, key: &'static str, help: &str) -> Option<Item<'d>> {
         let item = self.get(key);
         if item.is_none() {
             self.fault(
@@ -48,7 +48,7 @@ impl<'d> Section<'d> {
     }
 
     /// Every key with its value and its own place; for tables whose keys are names that people chose.
-    pub(crate) fn entries(&self) -> Vec<(String, Range<usize>, Item<'d>)> {
+    pub fn entries(&self) -> Vec<(String, Range<usize>, Item<'d>)> {
         let mut all: Vec<_> = self
             .table
             .iter()
@@ -63,12 +63,12 @@ impl<'d> Section<'d> {
     }
 
     /// Complains about every key nobody asked for.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         self.check_keys();
     }
 
     /// The same for a table that goes on being used.
-    pub(crate) fn check_keys(&self) {
+    pub fn check_keys(&self) {
         let asked = self.asked.borrow();
         for (key, span, item) in self.entries() {
             if asked.contains(key.as_str()) {
@@ -89,7 +89,7 @@ impl<'d> Section<'d> {
     }
 
     /// Records a fault at this table.
-    pub(crate) fn fault(&self, fault: Fault) {
+    pub fn fault(&self, fault: Fault) {
         if self.span.is_empty() {
             self.document.push(fault);
         } else {
@@ -98,7 +98,7 @@ impl<'d> Section<'d> {
     }
 
     /// How people call this table.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         if self.path.is_empty() { "the file".to_owned() } else { format!("[{}]", self.path) }
     }
 

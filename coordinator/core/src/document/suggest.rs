@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of some words.
 
 /// The closest of `words` to `found`, if it is close enough to be a slip of the pen.
-pub(crate) fn closest<'w>(found: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+pub fn closest<'w>(found: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let limit = (found.chars().count() / 3).clamp(1, 3);
     words
         .into_iter()
