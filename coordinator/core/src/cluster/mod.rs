@@ -1,6 +1,6 @@
 //! The cluster file: what members, balancers and databases there are, and the policies.
 //!
-//! Knows nothing about plans or rollouts.
+//! Knows nothing about rollouts; of plans it asks only whether every text could be filled in.
 
 mod read;
 pub mod spec;

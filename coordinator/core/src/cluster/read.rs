@@ -65,12 +65,14 @@ fn cluster(top: &Section<'_>, profiles: &ProfileCatalog) -> Option<ClusterSpec> 
     top.check_keys();
     let draft = Draft { members, witnesses, voters, policy, balancers, databases, parameters };
     check::whole(top.document(), &draft, profile.as_ref().and_then(|(_, p)| *p));
+    let parameters_at = top.get("parameters").map_or(0..0, |item| item.span());
     let take = |agents: Agents| -> BTreeMap<MemberName, MemberSpec> {
         agents.all.into_iter().map(|(name, agent)| (name, agent.spec)).collect()
     };
-    Some(ClusterSpec {
+    let (profile_name, profile) = profile?;
+    let spec = ClusterSpec {
         cluster: name?,
-        profile: profile?.0,
+        profile: profile_name,
         voters: draft.voters.0,
         members: take(draft.members),
         witnesses: take(draft.witnesses),
@@ -78,7 +80,14 @@ fn cluster(top: &Section<'_>, profiles: &ProfileCatalog) -> Option<ClusterSpec> 
         balancers: draft.balancers.into_iter().map(|(name, b)| (name, b.spec)).collect(),
         databases: draft.databases.into_iter().map(|(name, d)| (name, d.spec)).collect(),
         parameters: draft.parameters.into_iter().map(|(key, (value, _))| (key, value)).collect(),
-    })
+    };
+    // Only of a file that is right otherwise: a faulty value would be told twice.
+    if let Some(profile) = profile.filter(|_| !top.document().failed()) {
+        for fault in crate::plan::unfilled(profile, &spec) {
+            top.document().at(parameters_at.clone(), fault);
+        }
+    }
+    Some(spec)
 }
 
 fn profile<'p>(

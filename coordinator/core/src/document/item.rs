@@ -42,9 +42,20 @@ impl<'d> Item<'d> {
         self.document.at(self.span(), fault);
     }
 
-    /// Hides this value from excerpts.
+    /// Hides this value, or everything in it, from excerpts.
     pub fn hide(&self) {
-        self.document.hide(self.span());
+        fn leaves(document: &Document<'_>, value: &Spanned<DeValue<'_>>) {
+            match value.get_ref() {
+                DeValue::Table(table) => table.values().for_each(|inner| leaves(document, inner)),
+                DeValue::Array(array) => array.iter().for_each(|inner| leaves(document, inner)),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_) => document.hide(value.span()),
+            }
+        }
+        leaves(self.document, self.value);
     }
 
     /// Records that another type was expected.
@@ -178,7 +189,13 @@ impl<'d> Item<'d> {
 
 /// The fault of a text that is no name.
 pub fn bad_name(text: &str, error: &NameError) -> Fault {
-    Fault::new(FaultCode::BadName, format!("{text:?} is not a name")).found(error.to_string()).allowed(
-        format!("1 to {} of a-z, 0-9, '-' and '_', beginning with a letter or digit", crate::ids::NAME_MAX),
-    )
+    let found = match error {
+        NameError::Empty => "nothing".to_owned(),
+        NameError::TooLong(bytes) => format!("{bytes} bytes"),
+        NameError::Character(character) => format!("{character:?}"),
+    };
+    Fault::new(FaultCode::BadName, format!("{text:?} is not a name")).found(found).allowed(format!(
+        "1 to {} of a-z, 0-9, '-' and '_', beginning with a letter or digit",
+        crate::ids::NAME_MAX
+    ))
 }

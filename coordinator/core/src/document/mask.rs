@@ -18,6 +18,12 @@ pub fn looks_secret(key: &str, value: &str) -> bool {
     (named && !reference && !value.starts_with('/')) || password_in_url(value)
 }
 
+/// Whether a key is one of a secret, or a slip of the pen away from one.
+pub(crate) fn nearly_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|w| key.contains(w)) || super::closest(&key, SECRET_WORDS).is_some()
+}
+
 /// `scheme://user:password@host` with a password that is no placeholder.
 fn password_in_url(value: &str) -> bool {
     value.split("://").skip(1).any(|rest| {

@@ -10,6 +10,7 @@ mod suggest;
 
 pub use item::{Item, bad_name};
 pub use mask::looks_secret;
+pub(crate) use mask::nearly_secret;
 pub use section::Section;
 pub use suggest::closest;
 
@@ -46,29 +47,39 @@ impl<'t> Document<'t> {
             return (document, DeTable::new());
         }
         let (root, errors) = DeTable::parse_recoverable(text);
+        let mut twice: Vec<Header<'_>> = Vec::new();
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            document.at(span.clone(), document.syntax(error.message(), span.start));
+            let header = document.enclosing_header(span.start);
+            if error.message().contains("duplicate key") {
+                // What stands in a table that is there twice is there twice as well; that is not told again.
+                if header
+                    .as_ref()
+                    .is_some_and(|h| twice.iter().any(|t| t.start == h.start && t.end <= span.start))
+                {
+                    continue;
+                }
+                twice.extend(header.clone().filter(|h| h.end > span.start));
+            }
+            document.at(span.clone(), document.syntax(error.message(), span.start, header.as_ref()));
         }
         (document, root.into_inner())
     }
 
-    fn syntax(&self, message: &str, start: usize) -> Fault {
+    fn syntax(&self, message: &str, start: usize, header: Option<&Header<'_>>) -> Fault {
         if !message.contains("duplicate key") {
             return Fault::new(FaultCode::Syntax, format!("this is not TOML: {message}"))
                 .help("see toml.io for the notation");
         }
         let name = self.word_at(start);
-        match self.enclosing_header(start).as_deref() {
-            Some(header) if in_agents(header) => {
-                Fault::new(FaultCode::DuplicateMember, format!("{name:?} is there twice"))
-                    .found("a second one")
-                    .help("give every member and witness a name of its own, or delete one of the two")
-            }
-            Some(_) | None => Fault::new(FaultCode::DuplicateKey, format!("the key {name:?} is there twice"))
+        if header.is_some_and(|header| header.names_agent(start)) {
+            return Fault::new(FaultCode::DuplicateMember, format!("{name:?} is there twice"))
                 .found("a second one")
-                .help("keep one of the two"),
+                .help("give every member and witness a name of its own, or delete one of the two");
         }
+        Fault::new(FaultCode::DuplicateKey, format!("the key {name:?} is there twice"))
+            .found("a second one")
+            .help("keep one of the two")
     }
 
     /// The key that begins at `start`, as written.
@@ -78,20 +89,22 @@ impl<'t> Document<'t> {
         rest.get(..end).unwrap_or("").to_owned()
     }
 
-    /// What stands between the brackets of the table header at or above `start`.
-    fn enclosing_header(&self, start: usize) -> Option<String> {
-        let end = self.text.get(start..)?.find('\n').map_or(self.text.len(), |n| start + n);
-        let header = self.text.get(..end)?.lines().rev().find(|line| line.trim_start().starts_with('['))?;
-        Some(header.trim_start().trim_start_matches('[').to_owned())
+    /// The table header in the line of `at` or the nearest one above it.
+    fn enclosing_header(&self, at: usize) -> Option<Header<'t>> {
+        let line_end = self.text.get(at..)?.find('\n').map_or(self.text.len(), |n| at + n);
+        let mut start = 0;
+        let mut header = None;
+        for line in self.text.get(..line_end)?.split_inclusive('\n') {
+            if line.trim_start().starts_with('[') {
+                header = Some(Header { start, end: start + line.len(), line: line.trim() });
+            }
+            start += line.len();
+        }
+        header
     }
 
     /// The table as a section to ask keys of.
-    pub fn section<'d>(
-        &'d self,
-        path: String,
-        table: &'d DeTable<'t>,
-        span: Range<usize>,
-    ) -> Section<'d>
+    pub fn section<'d>(&'d self, path: String, table: &'d DeTable<'t>, span: Range<usize>) -> Section<'d>
     where
         't: 'd,
     {
@@ -124,7 +137,12 @@ impl<'t> Document<'t> {
 
     /// Everything found.
     pub fn finish(self) -> Report {
-        Report::new(self.faults.into_inner(), mask::mask(self.text, &self.secrets.into_inner()))
+        let mut faults = self.faults.into_inner();
+        // What is missing from a text that could not be read whole may well stand in the part that was not read.
+        if faults.iter().any(|f| f.code == FaultCode::Syntax) {
+            faults.retain(|f| !matches!(f.code, FaultCode::MissingKey | FaultCode::MissingParameter));
+        }
+        Report::new(faults, mask::mask(self.text, &self.secrets.into_inner()))
     }
 
     fn locate(&self, span: Range<usize>) -> Location {
@@ -141,12 +159,25 @@ impl<'t> Document<'t> {
     }
 }
 
-fn in_agents(header: &str) -> bool {
-    ["members", "witnesses"].iter().any(|table| {
-        header.strip_prefix(table).is_some_and(|rest| {
+/// A line such as `[members.n1]`.
+#[derive(Clone)]
+struct Header<'t> {
+    start: usize,
+    end: usize,
+    line: &'t str,
+}
+
+impl Header<'_> {
+    /// Whether a key at `at` is the name of a member or witness: `[members.n1]`, or `n1 = …` under `[members]`.
+    fn names_agent(&self, at: usize) -> bool {
+        let inner = self.line.trim_start_matches('[');
+        ["members", "witnesses"].iter().filter_map(|table| inner.strip_prefix(table)).any(|rest| {
             let rest = rest.trim_start();
-            // `[members]` itself or `[members.NAME]`; deeper ones (`[members.n1.labels]`) hold other keys.
-            rest.starts_with(']') || rest.strip_prefix('.').is_some_and(|name| !name.contains('.'))
+            if at < self.end {
+                rest.strip_prefix('.').is_some_and(|name| !name.contains('.'))
+            } else {
+                rest.starts_with(']')
+            }
         })
-    })
+    }
 }

@@ -1,6 +1,6 @@
 //! A table being read: hands out its keys and complains about those nobody asked for.
 
-use super::{Document, Item, closest};
+use super::{Document, Item, closest, nearly_secret};
 use crate::fault::{Fault, FaultCode};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range};
 use toml::de::DeTable;
@@ -74,8 +74,10 @@ impl<'d> Section<'d> {
             if asked.contains(key.as_str()) {
                 continue;
             }
-            // The value under a mistyped key may be a secret ("pasword"), so it is never shown.
-            item.hide();
+            // The value under a mistyped key may be a secret ("pasword").
+            if nearly_secret(&key) || asked.contains("password") {
+                item.hide();
+            }
             let mut fault =
                 Fault::new(FaultCode::UnknownKey, format!("unknown key {key:?} in {}", self.place()));
             if let Some(word) = closest(&key, asked.iter().copied()) {

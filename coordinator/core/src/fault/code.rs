@@ -140,7 +140,7 @@ codes! {
 
     // Plans.
     /// All members and databases are where they shall be.
-    NothingToDo = "LK2001", Error;
+    NothingToDo = "LK2001", Warning;
     /// The target is below what is installed.
     Downgrade = "LK2002", Error;
     /// No way up the profile's ladder.

@@ -347,14 +347,22 @@ impl<'a> Expansion<'a> {
     fn taken<T>(&mut self, frame: &Frame<'_>, made: Result<T, Problem>) -> Option<T> {
         let fault = match made {
             Ok(value) => return Some(value),
-            Err(Problem::Unfilled(error)) => Fault::new(
-                FaultCode::Unfilled,
-                format!("{} of stage {:?}: {error}", frame.template.kind, frame.stage.name),
-            )
-            .help("see [parameters] of the cluster file and lockkeeper profile show"),
+            Err(Problem::Unfilled(error)) => {
+                let code = match error {
+                    Unfilled::Parameter(_) => FaultCode::MissingParameter,
+                    Unfilled::ParameterType(_, _)
+                    | Unfilled::MemberValue { .. }
+                    | Unfilled::NoMeaning(_)
+                    | Unfilled::NotA(_, _)
+                    | Unfilled::Slot(_, _) => FaultCode::Unfilled,
+                };
+                Fault::new(code, error.to_string())
+                    .found(format!("needed by {} of stage {:?}", frame.template.kind, frame.stage.name))
+                    .help("see [parameters] of the cluster file and lockkeeper profile show")
+            }
             Err(Problem::Fault(fault)) => *fault,
         };
-        if !self.faults.contains(&fault) {
+        if !self.faults.iter().any(|f| f.code == fault.code && f.message == fault.message) {
             self.faults.push(fault);
         }
         None

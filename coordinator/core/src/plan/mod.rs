@@ -8,6 +8,7 @@ mod build;
 pub mod diff;
 mod expand;
 mod file;
+mod fill;
 mod hash;
 pub mod limits;
 pub mod observed;
@@ -21,10 +22,11 @@ pub mod step;
 pub use action::{Action, ActionKind};
 pub use diff::{Difference, bound_differences, check_fresh, diff};
 pub use file::read_plan;
+pub(crate) use fill::unfilled;
 pub use hash::{hash, render};
 pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput};
 pub use planner::plan;
-pub use report::PlanReport;
+pub use report::{Glyphs, PlanReport};
 pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Who};
 
 use crate::{

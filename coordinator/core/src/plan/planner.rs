@@ -44,7 +44,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
         undo,
     };
     plan.hash = hash(&plan);
-    let report = PlanReport::new(&plan, may.warnings);
+    let report = PlanReport::new(&plan, Some(&input.cluster.voter_names()), may.warnings);
     Ok((plan, report))
 }
 

@@ -16,7 +16,7 @@ use super::{
         SchemaTemplate, ServiceTemplate, Stage, VersionTemplate,
     },
     place::{Place, RuntimeUse},
-    template::Template,
+    template::{Slot, Template},
 };
 use crate::{
     document::{Document, Item, Section, closest},
@@ -75,8 +75,11 @@ fn profile(top: &Section<'_>, text: &str) -> Option<Profile> {
     let schema = top.get("schema").and_then(|item| item.table()).map(|s| schema(s, &context));
     let stages = stage::list(top, "stage", &context);
     let undo = stage::list(top, "undo", &context);
-    whole(top, &service, &stages, &undo);
     top.check_keys();
+    // What is missing may be what could not be read.
+    if !top.document().failed() {
+        whole(top, &service, &stages, &undo);
+    }
     Some(Profile {
         name: name?,
         about,
@@ -160,11 +163,9 @@ fn release(top: &Section<'_>, context: &Context) -> Option<ReleaseLayout> {
     let each = context.text_or(&table, "each", "{version}", Place::PLAIN.of_member().with_versions());
     let link = context.text_or(&table, "link", "current", Place::PLAIN.of_member());
     let source = context.text_or(&table, "source", "", Place::PLAIN.of_member().with_versions());
-    // The release directory cannot be made of itself.
+    // The layout cannot be made of itself.
     for (key, template) in [("root", root.as_ref()), ("each", Some(&each)), ("link", Some(&link))] {
-        let own = |slot: &&super::template::Slot| {
-            matches!(slot, super::template::Slot::Release | super::template::Slot::ReleaseLink)
-        };
+        let own = |slot: &&Slot| **slot == Slot::ReleaseLink || (key == "each" && **slot == Slot::Release);
         if let (Some(slot), Some(item)) = (template.and_then(|t| t.slots().find(own)), table.get(key)) {
             item.fault(Fault::new(FaultCode::BadPlaceholder, format!("{slot} is made of this very key")));
         }

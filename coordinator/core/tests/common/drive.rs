@@ -5,7 +5,8 @@ use lockkeeper_core::{
     ids::{ClusterId, ClusterName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId, RequestId},
     plan::{Action, ActionKind, Plan},
     rollout::{
-        Assignment, Command, Envelope, Facts, MemberSight, OutcomeResult, Reply, State, apply, assignments_for,
+        Assignment, Command, Envelope, Facts, MemberSight, OutcomeResult, Reply, State, apply,
+        assignments_for,
         command::{AttemptRef, Enrol, Verdict},
         next,
     },
@@ -68,7 +69,8 @@ impl Group {
             );
             let actions = ActionKind::ALL.into_iter().collect();
             let agent_version = "0.1.0".to_owned();
-            group.must(None, Command::Announce { member: member.clone(), agent_version, feature: 1, actions });
+            group
+                .must(None, Command::Announce { member: member.clone(), agent_version, feature: 1, actions });
         }
         let set = Command::SetCluster { text: text.to_owned(), profile: String::new(), spec: Box::new(spec) };
         group.must(Some(&admin), set);

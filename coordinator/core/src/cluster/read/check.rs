@@ -253,17 +253,17 @@ fn databases(document: &Document<'_>, draft: &Draft) {
         };
         if database.spec.door == Door::Login {
             if admin.user == database.spec.owner {
-                document.at(database.door_at.clone(), shared("the application"));
+                document.at(database.admin_at.clone(), shared("the application"));
             }
             if database.spec.infrastructure.iter().any(|i| i.login == admin.user) {
-                document.at(database.door_at.clone(), shared("declared infrastructure"));
+                document.at(database.admin_at.clone(), shared("declared infrastructure"));
             }
             if !database.spec.owner.is_empty()
                 && database.spec.infrastructure.iter().any(|i| i.login == database.spec.owner)
             {
                 let text = format!("the owner's login {:?} is declared infrastructure", database.spec.owner);
                 document.at(
-                    database.door_at.clone(),
+                    database.admin_at.clone(),
                     Fault::new(FaultCode::SharedLogin, text).help(
                         "the application could write through the shut door; give the tool a read-only login",
                     ),

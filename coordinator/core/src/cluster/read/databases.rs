@@ -16,6 +16,8 @@ pub(super) struct ReadDatabase {
     pub(super) name_at: Range<usize>,
     /// Where the door is written, or the engine if it is not.
     pub(super) door_at: Range<usize>,
+    /// Where the administrator is written.
+    pub(super) admin_at: Range<usize>,
     pub(super) executors: Vec<Reference>,
 }
 
@@ -66,6 +68,7 @@ fn database(item: &Item<'_>, name_at: Range<usize>) -> Option<ReadDatabase> {
     let infrastructure = infrastructure(&table);
     let backups = table.get("backups").and_then(|item| values::path(&item));
     let executors = table.get("executors").map(|item| values::references(&item)).unwrap_or_default();
+    let admin_at = admin_item.map_or(name_at.clone(), |item| item.span());
     let door_at = door_item.or(engine_item).map_or(name_at.clone(), |item| item.span());
     if let (Some(engine), Some(door)) = (engine, door)
         && natural_door(engine) != door
@@ -88,7 +91,7 @@ fn database(item: &Item<'_>, name_at: Range<usize>) -> Option<ReadDatabase> {
         backups: backups.unwrap_or_else(|| "/var/lib/lockkeeper/backups".to_owned()),
         executors: executors.iter().map(|r| r.name.clone()).collect(),
     };
-    Some(ReadDatabase { spec, name_at, door_at, executors })
+    Some(ReadDatabase { spec, name_at, door_at, admin_at, executors })
 }
 
 const fn natural_door(engine: Engine) -> Door {

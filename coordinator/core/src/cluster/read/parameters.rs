@@ -99,7 +99,14 @@ fn unknown(profile: &Profile, key: &str) -> Fault {
     if let Some(word) = closest(key, known()) {
         fault.message.push_str(&format!("; did you mean {word:?}?"));
     }
-    fault.allowed(known().collect::<Vec<_>>().join(", ")).help("see lockkeeper profile show")
+    // All of them would fill the screen; those of the same kind, or the kinds there are.
+    let head = |key: &str| key.split('.').next().unwrap_or(key).to_owned();
+    let mut near: Vec<String> = known().filter(|k| head(k) == head(key)).map(str::to_owned).collect();
+    if near.is_empty() {
+        near = known().map(|k| format!("{}.…", head(k))).collect();
+        near.dedup();
+    }
+    fault.allowed(near.join(", ")).help(format!("see lockkeeper profile show {}", profile.name))
 }
 
 /// Checks the placeholders of a value against all the places the profile uses it at, and that it is no secret.

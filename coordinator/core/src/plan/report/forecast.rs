@@ -1,0 +1,64 @@
+//! How long a plan will take, from the estimates of its steps.
+
+use super::Forecast;
+use crate::{
+    ids::{MemberName, StepId},
+    plan::{Phase, Plan, Step, Target},
+    time::Millis,
+};
+use std::collections::BTreeMap;
+
+/// Longest paths over the steps' estimates. The first member of the serial run waits for nobody; all others follow
+/// one after another.
+pub(super) fn forecast(plan: &Plan) -> Forecast {
+    let mut ends: BTreeMap<StepId, u64> = BTreeMap::new();
+    for step in &plan.steps {
+        let begin = step.after.iter().filter_map(|a| ends.get(a)).max().copied().unwrap_or(0);
+        ends.insert(step.id, begin.saturating_add(step.estimate.0));
+    }
+    let end = |step: &Step| ends.get(&step.id).copied().unwrap_or(0);
+    let begin_of_outage = plan
+        .steps
+        .iter()
+        .filter(|s| s.phase != Phase::Before)
+        .map(|s| end(s).saturating_sub(s.estimate.0))
+        .min()
+        .unwrap_or(0);
+    let last_of =
+        |member: &MemberName| plan.steps.iter().filter(|s| member_of(s) == Some(member)).map(end).max();
+    let runs = serial_runs(plan);
+    let first =
+        plan.bound.members.keys().filter(|m| may_be_first(plan, m)).filter_map(last_of).min().unwrap_or(0);
+    let others: u64 =
+        runs.values().copied().sum::<u64>().saturating_sub(runs.values().copied().max().unwrap_or(0));
+    Forecast {
+        outage: Millis(first.saturating_sub(begin_of_outage)),
+        total: Millis(first.saturating_add(others)),
+    }
+}
+
+fn may_be_first(plan: &Plan, member: &MemberName) -> bool {
+    match plan.policy.upgraders.values().next() {
+        Some(upgraders) => upgraders.contains(member),
+        None => true,
+    }
+}
+
+/// How long each member is inside the serial run.
+fn serial_runs(plan: &Plan) -> BTreeMap<&MemberName, u64> {
+    let mut runs = BTreeMap::new();
+    for step in &plan.steps {
+        if let Some(serial) = &step.serial {
+            *runs.entry(&serial.member).or_insert(0) += step.estimate.0;
+        }
+    }
+    runs
+}
+
+/// The member a step is about.
+pub(super) fn member_of(step: &Step) -> Option<&MemberName> {
+    match &step.target {
+        Target::Member(member) | Target::Balancer(_, member) => Some(member),
+        Target::Database(_) => None,
+    }
+}
