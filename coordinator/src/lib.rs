@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod machine;
 pub mod pki;
 pub mod planning;
+pub mod preflight;
 pub mod presence;
 pub mod raft;
 pub mod raft_consensus;

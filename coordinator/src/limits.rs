@@ -28,3 +28,6 @@ pub const MESSAGE_MAX: usize = 32 << 20;
 
 /// A join token's longest life.
 pub const JOIN_TOKEN_MAX: Millis = Millis::from_secs(24 * 3600);
+
+/// Addresses told to those who join and to operators: one per voter of the largest group.
+pub const ADDRESSES_TOLD: usize = 5;

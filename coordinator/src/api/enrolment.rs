@@ -7,7 +7,7 @@ use crate::pki::{
 };
 use lockkeeper_core::{
     ids::RequestId,
-    rollout::{Command, Reply},
+    rollout::{Command, Rejection, Reply},
     time::LogTime,
 };
 use lockkeeper_proto::port::{Group as _, Proposal};
@@ -33,7 +33,8 @@ impl Enrolment for LocalEnrolment {
                     Proposal { id, actor: None, trace: String::new(), command: Command::Enrol(enrol) };
                 match api.group.propose(proposal).await.map_err(|e| unavailable(&e))? {
                     Reply::Applied { .. } => (node_id, incarnation),
-                    // Somebody else was quicker with this number or this token; the joiner tries again.
+                    Reply::Rejected(Rejection::BadJoinToken(_)) => return Err(EnrolError::UsedToken),
+                    // Somebody else was quicker with this number; the joiner tries again.
                     Reply::Rejected(rejection) => return Err(EnrolError::Unavailable(rejection.to_string())),
                 }
             }

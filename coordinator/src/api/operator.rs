@@ -184,6 +184,9 @@ impl Operator for OperatorApi {
             Ok(plan) => plan,
             Err(faults) => return Ok(faulty(faults)),
         };
+        if let Err(faults) = self.0.check_fresh(&plan).await? {
+            return Ok(faulty(faults));
+        }
         self.changed(r.request_id, actor, span, Command::Apply { plan: Box::new(plan) }).await
     }
 

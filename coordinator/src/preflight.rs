@@ -1,0 +1,100 @@
+//! `check`: what would stand in the way of a rollout, from what every agent sees now.
+
+use crate::planning::Looks;
+use lockkeeper_core::{cluster::ClusterSpec, rollout::State};
+use lockkeeper_proto::pb::OperatorCheckReply;
+use serde::Serialize;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// How it stands.
+    pub verdict: FindingVerdict,
+    /// What was seen, or why it could not be.
+    pub text: String,
+}
+
+/// How a thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingVerdict {
+    /// As it should be.
+    Good,
+    /// To be known before the night.
+    Warning,
+    /// A rollout would not start.
+    Blocked,
+}
+
+/// Every member, witness, database and shared target, in that order.
+pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks) -> Vec<Finding> {
+    use FindingVerdict::{Blocked, Good, Warning};
+    let mut all = Vec::new();
+    let mut say = |subject: String, verdict: FindingVerdict, text: String| {
+        all.push(Finding { subject, verdict, text });
+    };
+    for (name, _) in spec.members.iter().chain(&spec.witnesses) {
+        let is_member = spec.members.contains_key(name);
+        match (state.nodes.contains_key(name), looks.get(name)) {
+            (false, _) => {
+                let text = format!("not enrolled; lockkeeper token create {name}, then join on it");
+                say(name.to_string(), Blocked, text);
+            }
+            (true, Some(Ok(facts))) => match &facts.version {
+                Some(Ok(version)) => say(name.to_string(), Good, format!("answers, application {version}")),
+                Some(Err(why)) => say(name.to_string(), Blocked, format!("its version could not be read: {why}")),
+                None if is_member => say(name.to_string(), Blocked, "its version was not read".into()),
+                None => say(name.to_string(), Good, "answers".into()),
+            },
+            (true, Some(Err(why))) => say(name.to_string(), Blocked, format!("does not answer: {why}")),
+            (true, None) => say(name.to_string(), Blocked, "was not asked".into()),
+        }
+    }
+    for name in spec.databases.keys() {
+        let seen: Vec<_> = looks.values().filter_map(|l| l.as_ref().ok()?.databases.get(name)).collect();
+        let good = seen.iter().filter(|s| s.is_ok()).count();
+        let first_bad = seen.iter().find_map(|s| s.as_ref().err());
+        match (seen.iter().find_map(|s| s.as_ref().ok()), first_bad) {
+            (Some(facts), None) if good > 1 => {
+                say(name.to_string(), Good, format!("schema {}, {good} agents reach it", facts.schema));
+            }
+            (Some(facts), None) => {
+                let text = format!("schema {}; one agent reaches it: losing that one stops a rollout", facts.schema);
+                say(name.to_string(), Warning, text);
+            }
+            (Some(facts), Some(why)) => {
+                say(name.to_string(), Warning, format!("schema {}, but one agent says: {why}", facts.schema));
+            }
+            (None, Some(why)) => say(name.to_string(), Blocked, why.clone()),
+            (None, None) => say(name.to_string(), Blocked, "no agent may look at it (executors)".into()),
+        }
+    }
+    if let Some(rollout) = &state.rollout {
+        say("rollout".into(), Blocked, format!("rollout {} is {}", rollout.id, rollout.status.word()));
+    }
+    all
+}
+
+/// As the API answers it.
+pub fn reply(findings: &[Finding]) -> OperatorCheckReply {
+    let count = |v: FindingVerdict| u32::try_from(findings.iter().filter(|f| f.verdict == v).count()).unwrap_or(u32::MAX);
+    let text = findings
+        .iter()
+        .map(|f| {
+            let word = match f.verdict {
+                FindingVerdict::Good => "ok     ",
+                FindingVerdict::Warning => "WARN   ",
+                FindingVerdict::Blocked => "BLOCKED",
+            };
+            format!("{word}  {:<12}  {}\n", f.subject, f.text)
+        })
+        .collect();
+    OperatorCheckReply {
+        json: serde_json::json!({ "findings": findings }).to_string(),
+        text,
+        blocked: count(FindingVerdict::Blocked),
+        warnings: count(FindingVerdict::Warning),
+    }
+}
