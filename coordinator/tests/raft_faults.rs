@@ -2,9 +2,12 @@
 
 mod raft_bed;
 
-use lockkeeper_coordinator::raft::{RaftError, Standing, limits};
+use lockkeeper_coordinator::raft::{
+    self, Blocking, Fatal, Production, RaftError, Setup, Standing, Store, Tuning, limits,
+};
 use lockkeeper_core::ids::NodeId;
-use raft_bed::{Bed, Way, until};
+use raft_bed::{Bed, Ledger, Valves, Way, marker, name, until};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn everybody() -> impl Iterator<Item = NodeId> {
@@ -105,4 +108,31 @@ async fn a_restarted_node_does_not_depose_a_leader_that_is_well() {
     }
     let status = bed.handle(leader).status().borrow().clone();
     assert_eq!((status.standing, status.term), (Standing::Leader, term));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_whose_disk_fails_says_so_and_acknowledges_nothing() {
+    let disk = raft_bed::FailingDisk::default();
+    let store = Store::create_backend(disk.clone(), &marker(NodeId(1)), Blocking::Threads).unwrap();
+    let (machine, ledger) = Ledger::new();
+    let setup = Setup {
+        name: name(NodeId(1)),
+        store,
+        machine: Box::new(machine),
+        dialer: Arc::new(Valves::default().dialer(NodeId(1))),
+        tuning: Tuning::default(),
+    };
+    let handle = raft::start::<Production>(setup).await.unwrap();
+    handle.initialize(Bed::new().seat(NodeId(1))).await.unwrap();
+    handle.propose(b"on disk".to_vec()).await.unwrap();
+    let mut fatal = handle.fatal();
+    assert_eq!(*fatal.borrow(), None);
+
+    disk.fail();
+    let refused = handle.propose(b"nowhere".to_vec()).await.unwrap_err();
+    assert!(matches!(refused, RaftError::Fatal(_) | RaftError::Unknown), "found {refused:?}");
+    let why = tokio::time::timeout(raft_bed::PATIENCE, fatal.wait_for(Option::is_some)).await.unwrap();
+    assert!(matches!(*why.unwrap(), Some(Fatal::Store(_))));
+    assert_eq!(ledger.borrow().commands, [b"on disk".to_vec()]);
+    tokio::time::timeout(raft_bed::PATIENCE, handle.shutdown()).await.expect("it still stops");
 }

@@ -7,6 +7,7 @@
 mod disk;
 mod error;
 mod log;
+mod offline;
 mod snapshot;
 mod tail;
 mod writer;
@@ -25,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use disk::FORMAT;
 pub use error::StoreError;
+pub use offline::{Founding, Offline, Upto};
 pub use writer::Blocking;
 
 /// The open store. Clones are the same store.

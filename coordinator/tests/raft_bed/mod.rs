@@ -3,9 +3,11 @@
 //! Connections are plain TCP, and every node's way to every other has a valve that a test can shut.
 #![allow(dead_code, reason = "every test binary uses another part")]
 
+mod failing_disk;
 mod ledger;
 mod wires;
 
+pub use failing_disk::FailingDisk;
 pub use ledger::Ledger;
 pub use wires::{Valves, Way};
 
@@ -41,6 +43,8 @@ pub struct Bed {
     pub nodes: BTreeMap<NodeId, Node>,
     pub valves: Valves,
     pub tuning: Tuning,
+    /// Whose store a node has, where that is not [`marker`].
+    pub markers: BTreeMap<NodeId, Marker>,
 }
 
 pub fn name(id: NodeId) -> MemberName {
@@ -69,10 +73,10 @@ pub async fn until(handle: &RaftHandle, what: &str, wanted: impl FnMut(&RaftStat
 }
 
 /// A killed node's writer thread closes the file a moment after the rest is gone.
-async fn open_when_free(path: &std::path::Path, id: NodeId) -> Store {
+async fn open_when_free(path: &std::path::Path, marker: &Marker) -> Store {
     let opened = async {
         loop {
-            match Store::open(path, &marker(id), Blocking::Threads) {
+            match Store::open(path, marker, Blocking::Threads) {
                 Err(StoreError::InUse) => tokio::time::sleep(Duration::from_millis(5)).await,
                 opened => return opened.unwrap(),
             }
@@ -89,6 +93,7 @@ impl Bed {
             nodes: BTreeMap::new(),
             valves: Valves::default(),
             tuning: Tuning::default(),
+            markers: BTreeMap::new(),
         }
     }
 
@@ -145,11 +150,12 @@ impl Bed {
             .unwrap();
         let (path, address) = (self.path(id), self.addresses.get(&id).copied());
         let (dialer, tuning) = (self.valves.dialer(id), self.tuning);
+        let marker = self.markers.get(&id).cloned().unwrap_or_else(|| marker(id));
         let started = runtime.spawn(async move {
             let store = if path.exists() {
-                open_when_free(&path, id).await
+                open_when_free(&path, &marker).await
             } else {
-                Store::create(&path, &marker(id), Blocking::Threads).unwrap()
+                Store::create(&path, &marker, Blocking::Threads).unwrap()
             };
             let listener =
                 tokio::net::TcpListener::bind(address.unwrap_or(([127, 0, 0, 1], 0).into())).await.unwrap();
