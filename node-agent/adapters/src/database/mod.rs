@@ -6,6 +6,7 @@
 pub mod code;
 mod evidence;
 pub mod postgres;
+pub mod sqlite;
 
 pub use code::{Answer, DatabaseCode, Refusal};
 
@@ -13,7 +14,8 @@ use crate::door::judge::{Judgement, judge};
 use async_trait::async_trait;
 use lockkeeper_agent::host::{DatabaseFacts, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::{
-    cluster::SecretRef,
+    cluster::{DatabaseSpec, Door, Engine, SecretRef},
+    ids::{DatabaseName, MemberName},
     plan::{
         Action,
         action::{DatabaseAction, SchemaJudge},
@@ -99,6 +101,47 @@ pub struct Means {
     pub programs: Arc<dyn Programs>,
     /// Directory of the engine's programs, empty to take them from the search path.
     pub bin: PathBuf,
+}
+
+/// The adapter of the database called `name` in the cluster file; refused when its engine has no such door.
+pub fn adapter(
+    name: &DatabaseName,
+    spec: &DatabaseSpec,
+    means: &Means,
+) -> Result<Box<dyn DatabaseAdapter>, Failure> {
+    match (spec.engine, spec.door) {
+        (Engine::Postgres, Door::Login) => {
+            Ok(Box::new(postgres::Postgres::new(name.clone(), spec.clone(), means.clone())))
+        }
+        (Engine::Sqlite, Door::PathPerEpoch) => {
+            Ok(Box::new(sqlite::Sqlite::new(name.clone(), spec.clone(), means)))
+        }
+        (engine @ Engine::Postgres, door @ Door::PathPerEpoch)
+        | (engine @ Engine::Sqlite, door @ Door::Login) => {
+            Err(DatabaseCode::Unsupported.refuse(format!("{name}: {engine:?} has no door {door:?}")).into())
+        }
+    }
+}
+
+/// The holder of the grant a step belongs to, as the log has it.
+fn grant_holder(name: &DatabaseName, work: &Work) -> Answer<MemberName> {
+    match work.grants.get(name) {
+        Some((member, token)) if *token == work.token => Ok(member.clone()),
+        Some((member, token)) => Err(DatabaseCode::StaleToken.refuse(format!(
+            "the log's grant of {name} is {token} of {member}, the step carries {}",
+            work.token
+        ))),
+        None => Err(DatabaseCode::GrantClosed
+            .refuse(format!("the log has no open grant of {name}, the step carries {}", work.token))),
+    }
+}
+
+/// Runs what waits for files or for SQLite on a thread that may wait.
+async fn blocking<T: Send + 'static>(job: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
+    match tokio::task::spawn_blocking(job).await {
+        Ok(answer) => answer,
+        Err(error) => Err(DatabaseCode::DoorFiles.refuse(format!("the work on files ended early: {error}"))),
+    }
 }
 
 /// The actions on a database that an adapter does by itself.

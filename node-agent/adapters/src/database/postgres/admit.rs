@@ -10,7 +10,7 @@ use super::{
     strangers::{self, Whom},
 };
 use crate::{
-    database::{Answer, DatabaseCode, evidence},
+    database::{Answer, DatabaseCode, evidence, grant_holder},
     door::{
         ledger::{GrantRow, GrantState, LedgerRows, Standing},
         scram,
@@ -176,7 +176,7 @@ impl Postgres {
 
     /// The holder's name; the executor must be somebody else, so that a frozen holder can be shut out.
     fn not_holder(&self, work: &Work) -> Answer<String> {
-        let holder = self.holder(work)?;
+        let holder = grant_holder(&self.name, work)?;
         if holder == work.me {
             return Err(DatabaseCode::ExecutorIsHolder
                 .refuse(format!("{holder} holds the grant of {} and cannot work its door", self.name)));

@@ -5,7 +5,7 @@ use super::{
     catalog::Description,
     digest, identity,
     ledger::{self, Server},
-    restore::{DUMP, blocking, drop_database, properties, scratch_mark},
+    restore::{DUMP, drop_database, properties, scratch_mark},
     session::{Purpose, Session},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         set::{BackupSet, Draft, set_aside},
         space,
     },
-    database::{Answer, DatabaseCode, evidence},
+    database::{Answer, DatabaseCode, blocking, evidence},
     door::login::LOGIN_MAX,
 };
 use lockkeeper_agent::host::{Done, Postcheck, Precheck, Work};

@@ -27,7 +27,7 @@ use ledger::{Place, Server};
 use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::{
     cluster::DatabaseSpec,
-    ids::{DatabaseName, MemberName, Token},
+    ids::{DatabaseName, Token},
     plan::action::DatabaseAction,
 };
 use secrecy::SecretString;
@@ -129,21 +129,6 @@ impl Postgres {
 
     fn login_of(&self, token: Token) -> Answer<String> {
         login_name(&self.name, token)
-    }
-
-    /// The holder of the grant a step belongs to, as the log has it.
-    fn holder(&self, work: &Work) -> Answer<MemberName> {
-        match work.grants.get(&self.name) {
-            Some((member, token)) if *token == work.token => Ok(member.clone()),
-            Some((member, token)) => Err(DatabaseCode::StaleToken.refuse(format!(
-                "the log's grant of {} is {token} of {member}, the step carries {}",
-                self.name, work.token
-            ))),
-            None => Err(DatabaseCode::GrantClosed.refuse(format!(
-                "the log has no open grant of {}, the step carries {}",
-                self.name, work.token
-            ))),
-        }
     }
 
     async fn look(&self, work: &Work) -> Answer<Precheck> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     backup::set::BackupSet,
-    database::{Answer, DatabaseCode},
+    database::{Answer, DatabaseCode, blocking},
 };
 use lockkeeper_agent::host::Failure;
 use lockkeeper_core::ids::ClusterId;
@@ -184,16 +184,4 @@ pub(super) fn scratch_mark(group: &ClusterId) -> String {
 /// Drops a database of ours with the sessions in it.
 pub(super) async fn drop_database(session: &Session, name: &str) -> Answer<()> {
     session.run(&format!("drop database if exists {} with (force)", sql::name(name))).await
-}
-
-/// Runs what reads or writes files on a thread that may wait.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Answer<T> + Send + 'static,
-) -> Answer<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            Err(DatabaseCode::BackupPlace.refuse(format!("the work on files ended early: {error}")))
-        }
-    }
 }
