@@ -1,10 +1,7 @@
 //! What `/proc` says about processes. Knows nothing about units or services; a zombie counts as gone.
 
 use lockkeeper_agent::host::Unit;
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
 /// One process as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,23 +126,6 @@ impl Identity {
     }
 }
 
-/// Processes that have a file of this inode open, this process included.
-pub fn holders_of(path: &Path) -> io::Result<Vec<u32>> {
-    use std::os::unix::fs::MetadataExt;
-    let wanted = fs::metadata(path)?;
-    let mut holders = Vec::new();
-    for process in all()? {
-        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { continue };
-        let holds = open.flatten().any(|fd| {
-            fs::metadata(fd.path()).is_ok_and(|m| m.dev() == wanted.dev() && m.ino() == wanted.ino())
-        });
-        if holds {
-            holders.push(process.pid);
-        }
-    }
-    Ok(holders)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,11 +143,5 @@ mod tests {
         assert!(me.lives());
         assert!(!Identity { started: me.started + 1, ..me.clone() }.lives());
         assert!(!Identity { boot: "another".into(), ..me }.lives());
-    }
-
-    #[test]
-    fn a_file_held_open_names_its_holder() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(holders_of(file.path()).unwrap(), vec![std::process::id()]);
     }
 }

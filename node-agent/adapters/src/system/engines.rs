@@ -3,7 +3,7 @@
 use super::Settings;
 use crate::{
     HostCode,
-    database::{DatabaseAdapter, Means, ProgramEnd, ProgramRun, Programs, Secrets, postgres::Postgres},
+    database::{self, DatabaseAdapter, Means, ProgramEnd, ProgramRun, Programs, Secrets},
     exec::{End, Job, direct},
     secret,
 };
@@ -19,7 +19,11 @@ use lockkeeper_core::{
     time::Millis,
 };
 use secrecy::SecretString;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// References resolved on this host.
 struct HostSecrets;
@@ -56,6 +60,18 @@ impl Programs for HostPrograms {
     }
 }
 
+/// The name in a SQLite database's directory that members open; the door `path-per-epoch` takes it away and gives it
+/// back (`database::sqlite`).
+const SQLITE_LINK: &str = "current";
+
+/// Where what serves opens a database that is a file; `None` for one with a server.
+pub(super) fn serving_path(spec: &DatabaseSpec) -> Option<PathBuf> {
+    match spec.engine {
+        Engine::Postgres => None,
+        Engine::Sqlite => spec.instances.first().map(|directory| Path::new(directory).join(SQLITE_LINK)),
+    }
+}
+
 /// Makes adapters.
 pub(super) struct Engines {
     means: Means,
@@ -78,12 +94,7 @@ impl Engines {
         name: &DatabaseName,
         spec: &DatabaseSpec,
     ) -> Result<Arc<dyn DatabaseAdapter>, Failure> {
-        match spec.engine {
-            Engine::Postgres => Ok(Arc::new(Postgres::new(name.clone(), spec.clone(), self.means.clone()))),
-            Engine::Sqlite => {
-                Err(HostCode::TargetMissing.failure(format!("{name}: this build has no SQLite adapter")))
-            }
-        }
+        database::adapter(name, spec, &self.means).map(Arc::from)
     }
 
     /// The adapter of a database that the work names.

@@ -68,13 +68,19 @@ impl SystemHost {
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), progress);
     }
 
-    /// What the work itself fills: the token, and where databases are by what earlier steps told.
+    /// What the work itself fills: the token, and where databases are. What serves opens a SQLite database by its link,
+    /// which the door keeps; the path that earlier steps told is that of one grant.
     fn values(&self, work: &Work) -> Values {
         let mut values = Values::default();
         values.plain("token", attempt::token_word(work.token));
         for (name, value) in &work.inputs {
             if name.starts_with("database.") && name.ends_with(".path") {
                 values.plain(name.clone(), value.clone());
+            }
+        }
+        for (name, spec) in &work.targets.databases {
+            if let Some(link) = engines::serving_path(spec) {
+                values.plain(format!("database.{name}.path"), link.display().to_string());
             }
         }
         values
