@@ -21,4 +21,4 @@ pub use command::{Command, Envelope, OutcomeResult, Reply};
 pub use next::{Facts, MemberSight, next};
 pub use rejection::Rejection;
 pub use state::{Rollout, State, Status, StepPhase, StepRecord};
-pub use why::{Why, why};
+pub use why::{Owner, Why, why};

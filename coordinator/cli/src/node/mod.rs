@@ -1,0 +1,10 @@
+//! `lockkeeper agent run`: puts settings, identity, certificates, store, coordinator and agent together, and ends
+//! them in good order. Wiring only: it decides nothing about rollouts.
+
+mod error;
+mod found;
+mod run;
+
+pub use error::NodeError;
+pub use found::{Founding, found, enrolled};
+pub use run::run;
