@@ -65,12 +65,8 @@ struct Executor {
 /// life) or the journal fails.
 pub async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) -> Result<(), TaskError> {
     let mut follow = context.group.follow();
-    let mut executor = Executor {
-        context,
-        running: JoinSet::new(),
-        lanes: BTreeMap::new(),
-        over: BTreeSet::new(),
-    };
+    let mut executor =
+        Executor { context, running: JoinSet::new(), lanes: BTreeMap::new(), over: BTreeSet::new() };
     let result = loop {
         if *stop.borrow() {
             break Ok(());

@@ -7,16 +7,16 @@ use super::{
 };
 use async_trait::async_trait;
 use lockkeeper_agent::{
+    Node, Parts,
     clock::Clock,
     journal::{Journal, MemoryDisk},
-    task::{self, Context},
 };
 use lockkeeper_core::{
     plan::ActionKind,
     time::{BootTime, Millis},
 };
 use std::sync::{Arc, Mutex};
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 /// Virtual time after which a life that neither ends nor crashes is stuck. A rollout takes seconds.
 const STUCK: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -91,22 +91,28 @@ pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
                 Ok(journal) => journal,
                 Err(error) => return End::Stuck(format!("journal: {error:?}")),
             };
-            let context = Context::new(me(), group.clone(), Arc::new(host), clock.clone(), all, journal);
-            let (stop, stopping) = watch::channel(false);
+            let mut node = Node::start(Parts {
+                me: me(),
+                agent_version: "test".into(),
+                allowed: all,
+                group: group.clone(),
+                host: Arc::new(host),
+                clock: clock.clone(),
+                journal,
+            });
             let mut views = lockkeeper_proto::port::Group::follow(&*group);
             let finish = async {
                 let _ = views.wait_for(|view| view.state.rollout.is_none()).await;
                 // Let it write down what it was told, then stop it in good order.
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                stop.send_replace(true);
-                std::future::pending::<()>().await;
             };
             tokio::select! {
-                ended = task::run(Arc::new(context), stopping) => match ended {
-                    Ok(()) => End::Finished,
-                    Err(error) => End::Stuck(format!("stopped: {error:?}")),
-                },
-                () = finish => End::Stuck("it does not stop".into()),
+                ended = node.ended() => return End::Stuck(format!("stopped: {ended:?}")),
+                () = finish => {}
+            }
+            match node.stop().await {
+                Ok(()) => End::Finished,
+                Err(error) => End::Stuck(format!("stopped: {error:?}")),
             }
         };
         let end = tokio::select! {
