@@ -14,5 +14,7 @@ mod steps;
 mod support;
 #[path = "host/units.rs"]
 mod units;
+#[path = "host/upgrade.rs"]
+mod upgrade;
 #[path = "host/web.rs"]
 mod web;
