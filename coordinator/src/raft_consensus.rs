@@ -55,7 +55,9 @@ async fn watching(handle: RaftHandle, clock: Arc<dyn Clock>, shown: watch::Sende
 
 fn leadership(handle: &RaftHandle, status: &RaftStatus) -> Leadership {
     let leads = status.standing == Standing::Leader;
-    let confirmed = leads && status.quorum_silence().is_some_and(|s| s <= SILENCE_MAX);
+    // The only voter is its own quorum; nobody confirms it and nobody has to.
+    let alone = status.voters().len() == 1 && status.voters().contains(&handle.local().party.node);
+    let confirmed = leads && (alone || status.quorum_silence().is_some_and(|s| s <= SILENCE_MAX));
     let hears = !leads && handle.leader_heard().is_some_and(|at| at.elapsed() <= SILENCE_MAX);
     let leader = status.leader_seat().filter(|_| confirmed || hears);
     let named = |id: NodeId| status.seat(id).map(|seat| (id, seat.name.clone()));

@@ -57,7 +57,9 @@ impl Telemetry {
     /// Sets up the process's logs (to stderr) and traces. Must run inside the runtime, because the exporter's
     /// connection does.
     pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
-        let filter = EnvFilter::try_new(&config.filter)
+        // openraft tells each lost heartbeat at warn, which is ours to tell once; who wants it names it.
+        let quiet = if config.filter.contains("openraft") { "" } else { "openraft=error," };
+        let filter = EnvFilter::try_new(format!("{quiet}{}", config.filter))
             .map_err(|e| TelemetryError::Filter { filter: config.filter.clone(), detail: e.to_string() })?;
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let logs = if config.json { logs.json().flatten_event(true).boxed() } else { logs.boxed() };
