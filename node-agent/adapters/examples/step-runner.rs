@@ -3,7 +3,7 @@
 
 use lockkeeper_adapters::{
     exec::{Job, unit::Units},
-    service::process::{ProcessService, Start},
+    service::process::{ProcessService, Start, digest},
     step_runner_main,
 };
 use lockkeeper_core::{ids::MemberName, plan::action::CommandSpec, version::Version};
@@ -39,8 +39,15 @@ async fn agent(mode: &str, data: PathBuf, file: PathBuf) -> Option<()> {
     } else {
         let command: CommandSpec = serde_json::from_slice(&text).ok()?;
         let (member, version) = (MemberName::new("n1").ok()?, Version::new("1.0").ok()?);
-        let start =
-            Start { filled: &command, written: &command, log: "", version: &version, attempt: "test" };
+        let digest = digest(&command);
+        let start = Start {
+            filled: &command,
+            written: &command,
+            log: "",
+            version: &version,
+            attempt: "test",
+            digest: &digest,
+        };
         ProcessService::new(&program, &data, &member).start(start).await.ok()?;
     }
     std::future::pending::<()>().await;

@@ -1,4 +1,5 @@
 //! The shipped host against real things: processes, a real HAProxy, sockets, directories.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "host/balancer.rs"]
 mod balancer;

@@ -136,3 +136,18 @@ async fn reached(
         tokio::time::sleep(POLL).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockkeeper_core::time::BootTime;
+
+    #[test]
+    fn after_a_pause_nothing_more_is_done() {
+        let mut watch = Watch::begin();
+        assert_eq!(watch.check(), Ok(()));
+        let before = clock::boot().0 - PAUSE_MAX.0 - 1;
+        let mut frozen = Watch { last: BootTime(before) };
+        assert_eq!(frozen.check().unwrap_err().code, HostCode::ActingLate.as_str());
+    }
+}

@@ -6,6 +6,7 @@
 
 use super::Sight;
 use crate::code::HostCode;
+use lockkeeper_core::ids::Digest;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -32,18 +33,35 @@ pub enum Mark {
         inode: u64,
         /// Its length in bytes.
         length: u64,
+        /// Digest of its last bytes before that, so that a file that was truncated and has grown again is not taken
+        /// for one that only grew.
+        before: Digest,
     },
 }
+
+/// How many bytes before the mark are remembered: some lines of a log with times in them.
+const BEFORE: u64 = 512;
 
 impl Mark {
     /// Marks the log as it is now.
     pub fn of(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
-            Ok(meta) => Ok(Mark::At { device: meta.dev(), inode: meta.ino(), length: meta.len() }),
+            Ok(meta) => {
+                let length = meta.len();
+                Ok(Mark::At { device: meta.dev(), inode: meta.ino(), length, before: before(path, length)? })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Mark::Absent),
             Err(e) => Err(e),
         }
     }
+}
+
+fn before(path: &Path, length: u64) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(length.saturating_sub(BEFORE)))?;
+    let mut bytes = Vec::new();
+    file.take(length.min(BEFORE)).read_to_end(&mut bytes)?;
+    Ok(Digest::of(&bytes))
 }
 
 /// Scans once. No mark, no proof: then it is not known what is new.
@@ -93,10 +111,10 @@ fn gained(path: &Path, mark: &Mark) -> io::Result<String> {
     let mut bytes = Vec::new();
     match mark {
         Mark::Absent => read_from(path, 0, &mut bytes)?,
-        Mark::At { device, inode, length } => {
+        Mark::At { device, inode, length, before: was } => {
             let now = fs::metadata(path)?;
             let same = now.dev() == *device && now.ino() == *inode;
-            match (same, now.len() >= *length) {
+            match (same, now.len() >= *length && before(path, *length)? == *was) {
                 (true, true) => read_from(path, *length, &mut bytes)?,
                 // Truncated: all that is there is new. What was written between mark and truncation is lost, but a log
                 // is truncated when it was copied away, and the copy is not known here.
@@ -191,6 +209,14 @@ mod tests {
         let mark = Mark::of(&log).unwrap();
         fs::write(&log, "started in 5 s\n").unwrap();
         assert!(passed(&scan(&log, &mark)));
+        // Truncated, and longer again than it was: nothing of the new content goes by unseen.
+        fs::write(
+            &log,
+            "ERROR at the very beginning\nand then many lines that make it long again\nstarted in 6 s\n",
+        )
+        .unwrap();
+        let Sight::Missed(why) = scan(&log, &mark) else { panic!("the error went by unseen") };
+        assert!(why.contains("very beginning"), "{why}");
         assert!(matches!(look("x", Some(&mark), &["(".into()], &[]), Sight::Invalid(_)));
         assert!(matches!(look(log.to_str().unwrap(), None, &[], &[]), Sight::Missed(_)));
     }

@@ -90,7 +90,8 @@ pub async fn pursue(
         progress.rounds += 1;
         // Counted from the round's begin, when the first probe was already asked.
         let since = *progress.good_since.get_or_insert(round);
-        if now.since(since) >= pace.settle {
+        // The clock counts whole milliseconds, so "more than" is what makes it at least that long.
+        if pace.settle == Millis(0) || now.since(since) > pace.settle {
             let head = format!("held for {} in {} rounds", now.since(since), progress.rounds);
             return Finding::Settled(progress.with_breaks(format!("{head}\n{seen}")));
         }

@@ -45,6 +45,8 @@ pub struct Start<'a> {
     pub version: &'a Version,
     /// Who starts it, for the record.
     pub attempt: &'a str,
+    /// Tells its configuration from another one, see [`digest`].
+    pub digest: &'a Digest,
 }
 
 impl ProcessService {
@@ -117,7 +119,7 @@ impl ProcessService {
                 attempt: start.attempt.to_owned(),
                 argv: start.written.argv.clone(),
                 log_mark,
-                digest: digest(start.filled),
+                digest: start.digest.clone(),
             },
         };
         detach::start(&self.program, &application).await
@@ -132,9 +134,10 @@ impl ProcessService {
     }
 }
 
-/// Digest of what a command does: program, arguments, environment, directory.
-pub fn digest(filled: &CommandSpec) -> Digest {
-    let parts = (&filled.argv, &filled.env, &filled.dir, filled.shell);
+/// Digest of what a command does: program, arguments, environment, directory. What differs from start to start and is
+/// no configuration (the token) should not be filled in yet.
+pub fn digest(command: &CommandSpec) -> Digest {
+    let parts = (&command.argv, &command.env, &command.dir, command.shell);
     Digest::of(format!("{parts:?}").as_bytes())
 }
 

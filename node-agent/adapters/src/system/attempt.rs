@@ -33,6 +33,32 @@ pub struct Note {
     pub ended_ms: u64,
 }
 
+/// How many attempts are kept: some hundred rollouts, at most 200 KiB each. What happened is in the log and in the
+/// journal; the spool only has the whole tails of output.
+const KEPT: usize = 2000;
+
+/// Removes the oldest attempts beyond [`KEPT`] that are over. Called once at the agent's start.
+pub fn prune(spool: &Path) {
+    prune_to(spool, KEPT);
+}
+
+fn prune_to(spool: &Path, kept: usize) {
+    let Ok(entries) = std::fs::read_dir(spool) else { return };
+    let mut attempts: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    attempts.sort();
+    let over = attempts.len().saturating_sub(kept);
+    for (_, dir) in attempts.into_iter().take(over) {
+        let unit = dir.join("unit");
+        let runs = unit.join("started").exists() && !unit.join("result.json").exists();
+        if !runs && let Err(error) = std::fs::remove_dir_all(&dir) {
+            tracing::warn!(%error, dir = %dir.display(), "an old attempt could not be removed");
+        }
+    }
+}
+
 /// `1-4711`: a token as a word.
 pub fn token_word(token: Token) -> String {
     format!("{}-{}", token.generation.0, token.index.0)
@@ -103,4 +129,33 @@ pub fn logs(probes: &[Probe]) -> Vec<&str> {
             Probe::Http { .. } | Probe::Tcp { .. } | Probe::Sql { .. } | Probe::Command { .. } => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_oldest_attempts_go_but_none_without_a_result() {
+        let spool = tempfile::tempdir().unwrap();
+        for (age, name) in ["running", "ended", "plain", "young"].into_iter().enumerate() {
+            let unit = spool.path().join(name).join("unit");
+            fs::create_dir_all(&unit).unwrap();
+            if name != "plain" {
+                fs::write(unit.join("started"), "").unwrap();
+            }
+            if name == "ended" {
+                fs::write(unit.join("result.json"), "").unwrap();
+            }
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(age.try_into().unwrap());
+            fs::File::open(spool.path().join(name)).unwrap().set_modified(time).unwrap();
+        }
+        prune_to(spool.path(), 1);
+        let left = |name: &str| spool.path().join(name).exists();
+        assert_eq!(
+            (left("running"), left("ended"), left("plain"), left("young")),
+            (true, false, false, true)
+        );
+    }
 }

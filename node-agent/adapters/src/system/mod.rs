@@ -49,8 +49,9 @@ pub struct SystemHost {
 }
 
 impl SystemHost {
-    /// Touches nothing until it is asked.
+    /// Removes the rests of very old attempts from the spool, and touches nothing else until it is asked.
     pub fn new(settings: Settings) -> Self {
+        attempt::prune(&settings.data_dir.join("spool"));
         let units = Units::new(&settings.program, settings.data_dir.join("spool"));
         let engines = Engines::new(&settings);
         Self { units, engines, settings, proofs: Mutex::default() }

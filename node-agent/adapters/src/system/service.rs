@@ -10,9 +10,12 @@ use crate::{
     },
 };
 use lockkeeper_agent::host::{Done, Failure, Postcheck, Precheck, Unit, Work};
-use lockkeeper_core::plan::{
-    Action,
-    action::{CommandSpec, ServiceAction, ServiceSpec},
+use lockkeeper_core::{
+    ids::Digest,
+    plan::{
+        Action,
+        action::{CommandSpec, ServiceAction, ServiceSpec},
+    },
 };
 
 /// The captured words.
@@ -35,6 +38,13 @@ impl SystemHost {
 
     fn filled(&self, work: &Work, command: &CommandSpec) -> Result<CommandSpec, Failure> {
         self.values(work).command(command)
+    }
+
+    /// What makes an application this one and no other: its command, without the token, which each attempt has anew.
+    fn configuration(&self, work: &Work, command: &CommandSpec) -> Result<Digest, Failure> {
+        let mut values = self.values(work);
+        values.plain("token", "{token}");
+        Ok(digest(&values.command(command)?))
     }
 
     async fn state(&self, work: &Work, action: &ServiceAction) -> Result<ServiceState, Failure> {
@@ -125,9 +135,10 @@ impl SystemHost {
         if version != Some(action.version.as_str()) {
             return Ok(Some(format!("running version {}", version.unwrap_or("unknown"))));
         }
-        let same = self.process_service(action).record()?.is_some_and(|r| {
-            self.filled(work, command).is_ok_and(|filled| r.about.digest == digest(&filled))
-        });
+        let same = self
+            .process_service(action)
+            .record()?
+            .is_some_and(|r| self.configuration(work, command).is_ok_and(|wanted| r.about.digest == wanted));
         Ok((!same).then(|| format!("running version {} with another command or environment", action.version)))
     }
 
@@ -178,8 +189,10 @@ impl SystemHost {
         match &action.service {
             ServiceSpec::Process { command, log, .. } => {
                 let filled = self.filled(work, command)?;
+                let configuration = self.configuration(work, command)?;
                 let start = Start {
                     filled: &filled,
+                    digest: &configuration,
                     written: command,
                     log,
                     version: &action.version,
