@@ -155,11 +155,13 @@ async fn another_version_or_another_environment_is_not_taken_for_it() {
 #[tokio::test]
 async fn another_attempts_token_does_not_make_it_another_application() {
     let root = tempfile::tempdir().unwrap();
-    let (host, mut action) = (host(root.path()), process(root.path(), "echo \"token $TOKEN\"; exec sleep 300"));
+    let (host, mut action) =
+        (host(root.path()), process(root.path(), "echo \"token $TOKEN\"; exec sleep 300"));
     let ServiceSpec::Process { command, .. } = &mut action.service else { panic!() };
     command.env.insert("TOKEN".into(), "{token}".into());
     carry_out(&host, &start(&action)).await.unwrap();
-    let later = lockkeeper_core::ids::Token { index: lockkeeper_core::ids::LogIndex(99), ..start(&action).token };
+    let later =
+        lockkeeper_core::ids::Token { index: lockkeeper_core::ids::LogIndex(99), ..start(&action).token };
     let again = Work { token: later, ..super::support::again(&start(&action)) };
     assert!(matches!(host.precheck(&again).await, Precheck::AlreadyDone(_)));
     let log = root.path().join("app.log");
