@@ -2,6 +2,10 @@
 //! tests would shut each other out.
 
 mod postgres {
+    mod backup;
     mod bed;
     mod cycle;
+    mod fence;
+    mod ledger;
+    mod strangers;
 }

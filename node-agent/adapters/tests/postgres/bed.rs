@@ -67,21 +67,7 @@ impl Server {
         let dir = tempfile::Builder::new().prefix("lkpg").tempdir_in("/tmp").expect("a temporary directory");
         give_away(dir.path());
         let data = dir.path().join("data");
-        as_postgres(
-            "initdb",
-            &[
-                "-D",
-                text(&data),
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ],
-        );
+        copy_template(&data);
         Self::configure(&data, dir.path());
         let mut server = Self { dir, port: 0 };
         server.run();
@@ -145,13 +131,7 @@ impl Server {
     /// A copy of the files of a stopped server, started elsewhere: what a clone of the host would be.
     pub fn copy_of(original: &Server) -> Self {
         let dir = tempfile::Builder::new().prefix("lkpg").tempdir_in("/tmp").unwrap();
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(original.data())
-            .arg(dir.path())
-            .status()
-            .expect("cp is missing");
-        assert!(copied.success());
+        copy(&original.data(), dir.path());
         give_away(dir.path());
         let mut copy = Self { dir, port: 0 };
         std::fs::remove_file(copy.data().join("postmaster.pid")).ok();
@@ -201,6 +181,46 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// An empty cluster, made once for all tests and runs: `initdb` takes longer than most of them.
+fn copy_template(data: &Path) {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let version = bin().parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{version}-template"));
+        if !kept.exists() {
+            let dir = tempfile::Builder::new().prefix("lkpg").tempdir_in("/tmp").unwrap();
+            give_away(dir.path());
+            let made = dir.path().join("data");
+            as_postgres(
+                "initdb",
+                &[
+                    "-D",
+                    text(&made),
+                    "-U",
+                    "postgres",
+                    "-A",
+                    "trust",
+                    "-E",
+                    "UTF8",
+                    "--locale=C.UTF-8",
+                    "--no-sync",
+                ],
+            );
+            let part = kept.with_extension("part");
+            std::fs::remove_dir_all(&part).ok();
+            copy(&made, &part);
+            std::fs::rename(&part, &kept).unwrap();
+        }
+        kept
+    });
+    copy(template, data);
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp is missing");
+    assert!(copied.success(), "{} cannot be copied", from.display());
 }
 
 fn give_away(path: &Path) {

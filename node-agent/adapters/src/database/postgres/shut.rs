@@ -81,12 +81,8 @@ impl Postgres {
     pub(super) async fn shut_postcheck(&self, work: &Work) -> Answer<Postcheck> {
         let found = self.find().await?;
         let rows = ledger::look(&found.primary, &found.place).await?;
-        match rows.door(&work.cluster) {
-            Some(door) if door.state == DoorState::Shut && door.token == work.token => {}
-            Some(_) | None => {
-                rows.may_shut(&work.cluster, work.token)?;
-                return Ok(Postcheck::NotYet("the ledger does not say that the door is shut".to_owned()));
-            }
+        if rows.may_shut(&work.cluster, work.token)? == Standing::New {
+            return Ok(Postcheck::NotYet("the ledger does not say that the door is shut".to_owned()));
         }
         Ok(Postcheck::Proven(self.shut_proof(work, &found, &rows).await?))
     }
