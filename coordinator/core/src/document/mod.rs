@@ -139,10 +139,32 @@ impl<'t> Document<'t> {
     pub fn finish(self) -> Report {
         let mut faults = self.faults.into_inner();
         // What is missing from a text that could not be read whole may well stand in the part that was not read.
-        if faults.iter().any(|f| f.code == FaultCode::Syntax) {
+        let broken = faults.iter().any(|f| f.code == FaultCode::Syntax);
+        if broken {
             faults.retain(|f| !matches!(f.code, FaultCode::MissingKey | FaultCode::MissingParameter));
         }
-        Report::new(faults, mask::mask(self.text, &self.secrets.into_inner()))
+        let masked = mask::mask(self.text, &self.secrets.into_inner(), broken);
+        for secret in mask::hidden(self.text, &masked, broken) {
+            for fault in &mut faults {
+                for text in [&mut fault.message, &mut fault.found, &mut fault.allowed, &mut fault.help] {
+                    if text.contains(secret) {
+                        *text = text.replace(secret, "***");
+                    }
+                }
+            }
+        }
+        // Of a broken text a value may have been taken for a key, and told in quotes of another kind.
+        for fault in faults.iter_mut().filter(|_| broken) {
+            let start = fault.at.as_ref().map_or(0..0, |at| at.span.clone());
+            if fault.code != FaultCode::Syntax
+                && self.text.get(start.clone()) != masked_at(self.text, &masked, &start)
+            {
+                fault.message =
+                    "what stands here has no place here; it may be a secret and is not shown".to_owned();
+                fault.found = String::new();
+            }
+        }
+        Report::new(faults, masked)
     }
 
     fn locate(&self, span: Range<usize>) -> Location {
@@ -157,6 +179,15 @@ impl<'t> Document<'t> {
             span: start..span.end.max(start),
         }
     }
+}
+
+/// The characters of the masked text that stand where `span` stands in the original.
+fn masked_at<'m>(text: &str, masked: &'m str, span: &Range<usize>) -> Option<&'m str> {
+    let skip = text.get(..span.start)?.chars().count();
+    let take = text.get(span.clone())?.chars().count();
+    let bytes: usize = masked.chars().take(skip).map(char::len_utf8).sum();
+    let length: usize = masked.get(bytes..)?.chars().take(take).map(char::len_utf8).sum();
+    masked.get(bytes..bytes + length)
 }
 
 /// A line such as `[members.n1]`.
