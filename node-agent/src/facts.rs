@@ -87,9 +87,16 @@ pub async fn keep(
     sights: watch::Sender<Option<Sight>>,
 ) {
     let mut follow = group.follow();
+    // What to look at follows from the cluster file alone; reading profiles anew at each look would cost more than
+    // the look.
+    let mut asked = (0, FactsQuery::default());
     loop {
         let view = follow.borrow_and_update().clone();
-        let facts = observer.observe(&query(&view.state, &me)).await;
+        let version = config_version(&view.state);
+        if asked.0 != version {
+            asked = (version, query(&view.state, &me));
+        }
+        let facts = observer.observe(&asked.1).await;
         let clock = &observer.clock;
         sights.send_replace(Some(Sight { facts, at: clock.boot(), as_of_ms: clock.wall_ms() }));
         let seen = occasion(&view, &me);
@@ -99,6 +106,11 @@ pub async fn keep(
             () = sights.closed() => return,
         }
     }
+}
+
+/// Counts the cluster files from 1; 0 without one.
+fn config_version(state: &State) -> u64 {
+    state.config.as_ref().map_or(0, |config| config.version)
 }
 
 /// What an agent looks at by itself: its application's version. Databases are looked at when somebody plans.
@@ -126,8 +138,10 @@ fn query(state: &State, me: &MemberName) -> FactsQuery {
 
 /// What makes a fresh look worth while: another cluster file, or own steps that are done.
 fn occasion(view: &View, me: &MemberName) -> (u64, usize) {
-    let config = view.state.config.as_ref().map_or(0, |config| config.version);
     let done = |phase: &StepPhase| matches!(phase, StepPhase::Done { member, .. } if member == me);
     let rollout = view.state.rollout.as_ref();
-    (config, rollout.map_or(0, |r| r.steps.values().filter(|record| done(&record.phase)).count()))
+    (
+        config_version(&view.state),
+        rollout.map_or(0, |r| r.steps.values().filter(|record| done(&record.phase)).count()),
+    )
 }
