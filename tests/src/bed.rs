@@ -12,6 +12,7 @@ pub mod network;
 pub mod oracle;
 pub mod postgres;
 pub mod process;
+pub mod site;
 pub mod tools;
 
 use std::fs::{self, File};
