@@ -303,3 +303,51 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    #[test]
+    fn codes_and_pages_are_paired() {
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/errors");
+        let codes: BTreeSet<String> = DatabaseCode::ALL.iter().map(|code| code.as_str().to_owned()).collect();
+        assert_eq!(codes.len(), DatabaseCode::ALL.len(), "two codes share a number");
+        let words: BTreeSet<&str> = DatabaseCode::ALL.iter().map(|code| code.word()).collect();
+        assert_eq!(words.len(), DatabaseCode::ALL.len(), "two codes share a word");
+        for code in DatabaseCode::ALL {
+            let page = fs::read_to_string(pages.join(format!("{code}.md"))).unwrap_or_default();
+            assert!(
+                page.starts_with(&format!("# {code}: {}", code.word())),
+                "{code} must begin with its word"
+            );
+            for part in ["**Meaning.**", "**Cause.**", "**Remedy.**"] {
+                assert!(page.contains(part), "{code} lacks {part}");
+            }
+        }
+        let written: BTreeSet<String> = fs::read_dir(&pages)
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
+            .filter(|name| name.starts_with("LK52"))
+            .collect();
+        assert_eq!(written, codes);
+    }
+
+    #[test]
+    fn the_list_holds_every_variant() {
+        let arms = include_str!("code.rs").lines().filter(|line| line.contains("=> \"LK52")).count();
+        assert_eq!(arms, DatabaseCode::ALL.len(), "a variant is missing in ALL");
+    }
+
+    #[test]
+    fn what_somebody_else_can_mend_blocks_and_the_rest_is_unknown() {
+        for code in DatabaseCode::ALL {
+            match (code.remedy(), code.refuse("x").into_precheck()) {
+                (Some(_), Precheck::Blocked(blocked)) => assert_eq!(blocked.code, code.as_str()),
+                (None, Precheck::Unknown(text)) => assert!(text.starts_with(code.as_str())),
+                (remedy, answer) => panic!("{code}: {remedy:?} {answer:?}"),
+            }
+        }
+    }
+}

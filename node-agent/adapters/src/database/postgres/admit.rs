@@ -157,7 +157,7 @@ impl Postgres {
         if reading.strangers.is_empty() && reading.readers.is_empty() {
             return strangers::none_prepared(session, &self.spec.name).await;
         }
-        let ended = strangers::end(session, &self.spec.name, &judge, Whom::AllButHolder).await?;
+        let ended = strangers::end(session, &self.spec.name, &judge, Whom::AllButHolder, 1).await?;
         let named: Vec<String> = ended.iter().map(ToString::to_string).collect();
         Err(DatabaseCode::StrangerAfterShut.refuse(format!(
             "{} had sessions although its door is shut; they were ended: {}",

@@ -41,7 +41,9 @@ impl Postgres {
             infrastructure: &self.spec.infrastructure,
             writers: &writers,
         };
-        let ended = strangers::end(&primary.session, &self.spec.name, &judge, Whom::Holder).await?;
+        let ended =
+            strangers::end(&primary.session, &self.spec.name, &judge, Whom::Holder, strangers::SAMPLES)
+                .await?;
         for seen in &ended {
             tracing::info!(database = %self.name, session = %seen, "ended as the grant was closed");
         }
@@ -133,9 +135,10 @@ impl Postgres {
                     .refuse(format!("{login} can log in although its grant is closed")));
             }
         };
-        let reading = self.prove_quiet(found, None, strangers::SAMPLES).await?;
+        let reading = self.prove_quiet(found, None, 1).await?;
         Ok(evidence::done(format!(
-            "{}: grant {} closed; login {login} {kept}; 0 sessions in {} readings, 0 prepared transactions{}",
+            "{}: grant {} closed after {} readings without a session of {login}, which is {kept}; 0 prepared \
+             transactions{}",
             self.spec.name,
             work.token,
             strangers::SAMPLES,

@@ -71,7 +71,7 @@ impl Postgres {
             infrastructure: &self.spec.infrastructure,
             writers: &writers,
         };
-        let ended = strangers::end(&primary.session, &self.spec.name, &judge, Whom::AllButHolder).await?;
+        let ended = strangers::end(&primary.session, &self.spec.name, &judge, Whom::AllButHolder, 1).await?;
         for seen in ended {
             tracing::info!(database = %self.name, session = %seen, "ended after the door was shut");
         }

@@ -169,8 +169,14 @@ pub enum Whom {
     Holder,
 }
 
-/// Ends sessions and reads again until [`SAMPLES`] readings in a row show none. Answers how many were ended.
-pub async fn end(session: &Session, database: &str, judge: &Judge<'_>, whom: Whom) -> Answer<Vec<Seen>> {
+/// Ends sessions and reads again until `samples` readings in a row show none. Answers who was ended.
+pub async fn end(
+    session: &Session,
+    database: &str,
+    judge: &Judge<'_>,
+    whom: Whom,
+    samples: u32,
+) -> Answer<Vec<Seen>> {
     let mut ended: Vec<Seen> = Vec::new();
     let mut quiet = 0;
     for _round in 0..KILL_ROUNDS {
@@ -181,7 +187,7 @@ pub async fn end(session: &Session, database: &str, judge: &Judge<'_>, whom: Who
         };
         if present.is_empty() {
             quiet += 1;
-            if quiet >= SAMPLES {
+            if quiet >= samples {
                 return Ok(ended);
             }
         } else {
