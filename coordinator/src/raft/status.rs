@@ -2,7 +2,7 @@
 
 use super::limits::LAG_ENTRIES_MAX;
 use lockkeeper_core::ids::{LogIndex, NodeId};
-use lockkeeper_proto::wire::raft::{Membership, Seat, Term};
+use lockkeeper_proto::wire::raft::{Membership, Seat, Term, Vote};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub struct RaftStatus {
     pub leader: Option<NodeId>,
     /// Raft's clock.
     pub term: Term,
+    /// The claim this node granted last; never a lower one, also after a restart. None before it has heard of any.
+    pub vote: Option<Vote>,
     /// The last entry in the log.
     pub last_log: Option<LogIndex>,
     /// The last entry known to be committed.

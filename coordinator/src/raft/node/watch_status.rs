@@ -92,6 +92,8 @@ fn status<Rt: AsyncRuntime>(metrics: &RaftMetrics<Types<Rt>>) -> RaftStatus {
         },
         leader: metrics.current_leader.map(NodeId),
         term: Term(metrics.current_term),
+        // Term 0 is no claim: it is what openraft shows before it has heard of any.
+        vote: (metrics.vote.leader_id.term > 0).then(|| convert::vote_to_wire(metrics.vote)),
         last_log: metrics.last_log_index.map(LogIndex),
         committed: index(&metrics.cluster_committed),
         applied: index(&metrics.last_applied),
