@@ -1,3 +1,5 @@
 //! The bed: real hosts, stand-ins, end-to-end tests and repository rules. Drives Lockkeeper by its command line.
 
+pub mod access;
 pub mod bed;
+pub mod loopback;
