@@ -1,5 +1,7 @@
 //! The SQLite adapter on real files, with real processes that hold them open.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod sqlite {
     mod backup;
     mod bed;
