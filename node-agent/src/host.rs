@@ -32,7 +32,8 @@ pub struct Work {
     pub action: Action,
     /// Connections the action refers to by name.
     pub targets: Arc<Targets>,
-    /// Outputs of earlier steps that this one may read, by name (see [`Done::outputs`]).
+    /// Outputs of earlier steps that this one may read, by name (see [`Done::outputs`]), and `schema.NAME.query` for
+    /// each database the plan upgrades.
     pub inputs: BTreeMap<String, String>,
     /// For a step that gives something back: the value captured before it was changed.
     pub captured: Option<String>,
@@ -97,7 +98,8 @@ pub struct Done {
     /// What was observed that proves it, for people; kept with the step, at most 4 KiB, never a secret.
     pub evidence: String,
     /// Small values later steps may read, such as a verifier, a path or a digest; never a secret. Keys are
-    /// `database.NAME.path`, `grant.NAME.verifier`, `backup.NAME.set`, `backup.NAME.digest`.
+    /// `database.NAME.path`, `grant.NAME.verifier`, `grant.NAME.login`, `backup.NAME.set`, `backup.NAME.digest`,
+    /// `backup.NAME.mark`, and from closing a grant `judge.NAME`, the schema's version the attempt left.
     pub outputs: BTreeMap<String, String>,
     /// For a giving-back step: the value read back, equal to the captured one.
     pub read_back: Option<String>,

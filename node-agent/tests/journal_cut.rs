@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use support::{
     group::Log,
     host::World,
-    life::{End, Outside, live},
+    life::{End, Outside, Plot, live},
     plan::Role,
 };
 
@@ -79,8 +79,9 @@ impl Count {
 /// Dies once at every point, and once more at some points of the second life.
 fn all_cuts(role: Role, lying: bool, every: u64) -> Count {
     let mut count = Count::default();
+    let plot = |at| Plot { at, lying, ..Plot::default() };
     let fresh = Outside { log: Log::begun(role), ..Outside::default() };
-    let (clean, end, points) = live(&fresh, 0, lying);
+    let (clean, end, points) = live(&fresh, &plot(0));
     let wanted = judge(&clean, end);
     if !lying {
         assert_eq!(wanted.status, "completed", "{wanted:#?}");
@@ -93,7 +94,7 @@ fn all_cuts(role: Role, lying: bool, every: u64) -> Count {
     count.points = points;
     count.end("clean", &clean, wanted.end.clone(), Some(&wanted));
     for at in (1..=points).step_by(usize::try_from(every).unwrap()) {
-        let (dead, end, _) = live(&fresh, at, lying);
+        let (dead, end, _) = live(&fresh, &plot(at));
         let End::Died(point) = end else { panic!("point {at} was not reached: {end:?}") };
         let mut heirs = vec![(format!("{at} {point}, process killed"), dead.process_killed())];
         let unsynced = if lying { 0 } else { dead.unsynced.len() };
@@ -101,15 +102,15 @@ fn all_cuts(role: Role, lying: bool, every: u64) -> Count {
             (format!("{at} {point}, power lost, {kept} of {unsynced} bytes kept"), dead.power_lost(kept))
         }));
         for (n, (what, heir)) in heirs.into_iter().enumerate() {
-            let (after, end, more) = live(&heir, 0, lying);
+            let (after, end, more) = live(&heir, &plot(0));
             count.end(&what, &after, end, Some(&wanted));
             // A second death, at a point that differs from run to run.
             if n < 2 && more > 0 {
                 let second = (at * 7 + u64::try_from(n).unwrap()) % more + 1;
-                let (dead, end, _) = live(&heir, second, lying);
+                let (dead, end, _) = live(&heir, &plot(second));
                 assert!(matches!(end, End::Died(_)), "{end:?}");
                 let heir = if n == 0 { dead.process_killed() } else { dead.power_lost(0) };
-                let (after, end, _) = live(&heir, 0, lying);
+                let (after, end, _) = live(&heir, &plot(0));
                 count.end(&format!("{what}, again at {second}"), &after, end, Some(&wanted));
             }
         }

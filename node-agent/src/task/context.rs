@@ -122,10 +122,22 @@ impl Context {
             token: assignment.attempt.token,
             action: assignment.step.action.clone(),
             targets: targets.clone(),
-            inputs: assignment.inputs.clone(),
+            inputs: inputs(assignment),
             captured: assignment.captured.clone(),
             grants: assignment.grants.clone(),
             owes: assignment.step.owes.clone(),
         }
     }
+}
+
+/// Outputs of earlier steps, and the query that tells each database's schema: closing a grant reads by it what the
+/// attempt left, and the action of closing does not carry it.
+fn inputs(assignment: &Assignment) -> BTreeMap<String, String> {
+    let mut inputs = assignment.inputs.clone();
+    for step in &assignment.plan.steps {
+        if let Action::UpgradeDatabase(upgrade) = &step.action {
+            inputs.insert(format!("schema.{}.query", upgrade.database), upgrade.schema.query.clone());
+        }
+    }
+    inputs
 }

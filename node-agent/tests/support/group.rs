@@ -170,26 +170,49 @@ impl Log {
     }
 }
 
+/// How the group misbehaves.
+#[derive(Debug, Clone, Default)]
+pub struct Behaviour {
+    /// Views stay as they were; only a read tells the truth.
+    pub frozen: bool,
+    /// Milliseconds the next reads take, in order; then none.
+    pub slow_reads: Vec<u64>,
+    /// The leader does nothing more.
+    pub idle: bool,
+}
+
 /// The group port over a log.
 pub struct FakeGroup {
     pub log: Arc<Mutex<Log>>,
     pub world: Arc<Mutex<World>>,
     pub crash: Crash,
+    behaviour: Mutex<Behaviour>,
     views: watch::Sender<Arc<View>>,
 }
 
 impl FakeGroup {
-    pub fn new(log: Arc<Mutex<Log>>, world: Arc<Mutex<World>>, crash: Crash) -> Self {
-        let view = view(&log.lock().unwrap().state);
-        Self { log, world, crash, views: watch::Sender::new(view) }
+    pub fn new(
+        log: Arc<Mutex<Log>>,
+        heard: &Log,
+        world: Arc<Mutex<World>>,
+        crash: Crash,
+        behaviour: Behaviour,
+    ) -> Self {
+        let view = view(&heard.state);
+        Self { log, world, crash, behaviour: Mutex::new(behaviour), views: watch::Sender::new(view) }
     }
 
     /// Lets the leader work and shows the result.
     pub fn drive(&self) {
         let world = self.world.lock().unwrap().clone();
         let mut log = self.log.lock().unwrap();
-        log.drive(&world);
-        self.views.send_replace(view(&log.state));
+        let behaviour = self.behaviour.lock().unwrap();
+        if !behaviour.idle {
+            log.drive(&world);
+        }
+        if !behaviour.frozen {
+            self.views.send_replace(view(&log.state));
+        }
     }
 }
 
@@ -228,7 +251,14 @@ impl Group for FakeGroup {
 
     async fn read(&self) -> Result<Arc<View>, GroupError> {
         self.crash.point("before a read").await;
-        let view = self.views.borrow().clone();
+        let delay = {
+            let mut behaviour = self.behaviour.lock().unwrap();
+            if behaviour.slow_reads.is_empty() { 0 } else { behaviour.slow_reads.remove(0) }
+        };
+        let view = view(&self.log.lock().unwrap().state);
+        if delay > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+        }
         self.crash.point("after a read").await;
         Ok(view)
     }

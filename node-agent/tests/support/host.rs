@@ -40,6 +40,10 @@ pub struct World {
     pub looks: BTreeMap<(StepId, Token), u32>,
     /// Boot of the machine.
     pub boot: u32,
+    /// The upgrade's unit never ends.
+    pub hangs: bool,
+    /// When effects were made, on the boot clock.
+    pub times: Vec<u64>,
 }
 
 impl World {
@@ -116,7 +120,8 @@ impl FakeHost {
             }
             let name = format!("upgrade-{}-{}", work.step, work.attempt);
             let unit = Unit { name, pid: 4711, started: 1, boot: world.boot.to_string() };
-            world.unit = Some((unit.clone(), self.clock.boot().0 + UPGRADE));
+            let end = if world.hangs { u64::MAX } else { self.clock.boot().0 + UPGRADE };
+            world.unit = Some((unit.clone(), end));
             unit
         };
         self.crash.point("before the unit is told").await;
@@ -202,6 +207,8 @@ impl Host for FakeHost {
         self.crash.point("inside the effect, at its end").await;
         {
             let mut world = self.world();
+            let now = self.clock.boot().0;
+            world.times.push(now);
             let times = world.effects.entry((work.step, work.token)).or_default();
             *times += 1;
             if *times > 1 {

@@ -2,7 +2,7 @@
 
 use super::{
     crash::{Crash, CrashDisk},
-    group::{FakeGroup, Log, me},
+    group::{Behaviour, FakeGroup, Log, me},
     host::{FakeHost, World},
 };
 use async_trait::async_trait;
@@ -15,11 +15,41 @@ use lockkeeper_core::{
     plan::ActionKind,
     time::{BootTime, Millis},
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 use tokio::time::Instant;
 
-/// Virtual time after which a life that neither ends nor crashes is stuck. A rollout takes seconds.
-const STUCK: std::time::Duration = std::time::Duration::from_secs(3600);
+/// How one life goes.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    /// Dies at this point; 0 never.
+    pub at: u64,
+    /// The disk does not sync.
+    pub lying: bool,
+    /// The disk fails its syncs after this many.
+    pub syncs: Option<u64>,
+    /// How the group misbehaves.
+    pub group: Behaviour,
+    /// What the local policy allows.
+    pub allowed: BTreeSet<ActionKind>,
+    /// Virtual time after which a life that neither ends nor crashes is over. A rollout takes seconds.
+    pub hours: u64,
+}
+
+impl Default for Plot {
+    fn default() -> Self {
+        Self {
+            at: 0,
+            lying: false,
+            syncs: None,
+            group: Behaviour::default(),
+            allowed: ActionKind::ALL.into_iter().collect(),
+            hours: 1,
+        }
+    }
+}
 
 /// Virtual time that goes on over crashes.
 struct TestClock {
@@ -62,12 +92,20 @@ pub enum End {
     Finished,
     /// It died at this point.
     Died(&'static str),
+    /// The executor ended by itself.
+    Stopped(Result<(), String>),
     /// It did not get on.
     Stuck(String),
 }
 
-/// Lives once over what is outside, dying at point `at` (0: never). `lying`: the disk does not sync.
-pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
+/// Lives once over what is outside.
+pub fn live(outside: &Outside, plot: &Plot) -> (Outside, End, u64) {
+    live_behind(outside, &outside.log, plot)
+}
+
+/// Lives once, hearing at first of a log that is older than the true one.
+pub fn live_behind(outside: &Outside, heard: &Log, plot: &Plot) -> (Outside, End, u64) {
+    let Plot { at, lying, .. } = *plot;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -81,10 +119,13 @@ pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
             (false, false) => MemoryDisk::default(),
             (false, true) => MemoryDisk::lying(),
         };
-        let group = Arc::new(FakeGroup::new(log.clone(), world.clone(), crash.clone()));
+        if let Some(syncs) = plot.syncs {
+            disk.fail_sync_after(syncs);
+        }
+        let behaviour = plot.group.clone();
+        let group = Arc::new(FakeGroup::new(log.clone(), heard, world.clone(), crash.clone(), behaviour));
         group.drive();
         let host = FakeHost { world: world.clone(), clock: clock.clone(), crash: crash.clone() };
-        let all = ActionKind::ALL.into_iter().collect();
         let task = async {
             let disk = CrashDisk { disk: disk.clone(), crash: crash.clone() };
             let journal = match Journal::open(Box::new(disk), clock.wall_ms()) {
@@ -94,7 +135,7 @@ pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
             let mut node = Node::start(Parts {
                 me: me(),
                 agent_version: "test".into(),
-                allowed: all,
+                allowed: plot.allowed.clone(),
                 group: group.clone(),
                 host: Arc::new(host),
                 clock: clock.clone(),
@@ -107,7 +148,7 @@ pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             };
             tokio::select! {
-                ended = node.ended() => return End::Stuck(format!("stopped: {ended:?}")),
+                ended = node.ended() => return End::Stopped(ended.map_err(|error| format!("{error:?}"))),
                 () = finish => {}
             }
             match node.stop().await {
@@ -119,7 +160,7 @@ pub fn live(outside: &Outside, at: u64, lying: bool) -> (Outside, End, u64) {
             biased;
             point = crash.died() => End::Died(point),
             end = task => end,
-            () = tokio::time::sleep(STUCK) => End::Stuck("nothing moves".into()),
+            () = tokio::time::sleep(std::time::Duration::from_secs(3600 * plot.hours)) => End::Stuck("nothing moves".into()),
         };
         let unsynced = disk.unsynced_bytes();
         let mut world = world.lock().unwrap().clone();
