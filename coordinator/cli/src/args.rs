@@ -38,6 +38,7 @@ Exit codes: 0 done or nothing to do, 1 error, 2 changes planned or warnings, 3 b
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "the documentation of each is its help, which stands with its arguments")]
 pub enum Command {
+    Demo(cmd::demo::Args),
     Init(cmd::init::Args),
     Join(cmd::join::Args),
     Agent(cmd::agent::Args),
@@ -86,3 +87,6 @@ pub struct Reading {
     #[arg(long)]
     pub linearizable: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ pub mod check;
 pub mod cluster;
 pub mod completions;
 pub mod control;
+pub mod demo;
 pub mod explain;
 pub mod follow;
 pub mod history;
@@ -85,6 +86,7 @@ fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, CliError> {
 
 async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
     match command {
+        Command::Demo(args) => demo::run(scene, args).await,
         Command::Init(args) => init::run(scene, args),
         Command::Join(args) => join::run(scene, args).await,
         Command::Agent(args) => agent::run(args).await,

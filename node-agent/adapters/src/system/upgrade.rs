@@ -23,6 +23,9 @@ use std::{
 /// The longest credential template, in bytes: a whole configuration file of a product fits.
 const TEMPLATE_MAX: u64 = 256 * 1024;
 
+/// Names the member that runs the tool, in the tool's environment.
+const MEMBER_VARIABLE: &str = "LOCKKEEPER_MEMBER";
+
 /// The one value of the adapter's list that nobody may see.
 const SECRET_VALUE: &str = "credential.password";
 
@@ -91,6 +94,8 @@ impl SystemHost {
         let attempt = self.attempt(work);
         let mut values = self.upgrade_values(work, step).await?;
         let mut command = step.command.clone();
+        // The command is the same on every member that may be elected; which one was is told here.
+        command.env.entry(MEMBER_VARIABLE.to_owned()).or_insert_with(|| work.me.to_string());
         match &step.credential {
             CredentialDelivery::None => {}
             CredentialDelivery::Environment { variables } => command.env.extend(variables.clone()),

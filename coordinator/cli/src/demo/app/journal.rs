@@ -69,7 +69,12 @@ struct Line<'a> {
 impl AppLog {
     /// Reads the release and opens the log.
     pub fn open(installed: &Installed) -> anyhow::Result<Self> {
-        let lines = LineLog::append(&installed.log)?;
+        // A directory: the same command line is given to whichever member is elected to migrate.
+        let log = match installed.log.is_dir() {
+            true => installed.log.join(format!("app-{}.log", installed.name)),
+            false => installed.log.clone(),
+        };
+        let lines = LineLog::append(&log)?;
         let version = release::read(&installed.release)?;
         let (member, token) = (installed.name.clone(), installed.token.clone());
         Ok(Self { lines, who: Who { member, pid: std::process::id(), version, token } })

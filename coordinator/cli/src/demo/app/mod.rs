@@ -54,7 +54,7 @@ pub struct Installed {
     /// The member this runs on.
     #[arg(long, env = "LOCKKEEPER_MEMBER")]
     name: MemberName,
-    /// The log to append to, JSON lines.
+    /// The log to append to, JSON lines; of a directory its file `app-NAME.log`.
     #[arg(long)]
     log: PathBuf,
     /// The shared database.

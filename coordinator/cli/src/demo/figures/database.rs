@@ -47,9 +47,7 @@ struct AuditRow {
 impl Database {
     /// Reads the directory `db`; the live database is what `current` points to.
     pub fn read(db: &Path, records: &[&Record]) -> anyhow::Result<Self> {
-        let current = db.join("current");
-        let live = std::fs::canonicalize(&current)
-            .with_context(|| format!("cannot follow {}", current.display()))?;
+        let live = live_file(db)?;
         Self::of(&live, db, records).with_context(|| format!("in {}", live.display()))
     }
 
@@ -73,6 +71,22 @@ impl Database {
             fenced: fenced(db)?,
         })
     }
+}
+
+/// The live database: what `current` points to, or, while a door is shut, the newest file that was not cut off.
+pub fn live_file(db: &Path) -> anyhow::Result<PathBuf> {
+    if let Ok(live) = std::fs::canonicalize(db.join("current")) {
+        return Ok(live);
+    }
+    let mut newest = None;
+    for entry in std::fs::read_dir(db).with_context(|| format!("cannot list {}", db.display()))? {
+        let path = entry?.path();
+        let database = path.extension().is_some_and(|end| end == "db") && !path.ends_with("ledger.db");
+        if database {
+            newest = newest.max(Some((std::fs::metadata(&path)?.modified()?, path)));
+        }
+    }
+    newest.map(|(_, path)| path).with_context(|| format!("there is no database in {}", db.display()))
 }
 
 fn open(path: &Path) -> anyhow::Result<Connection> {

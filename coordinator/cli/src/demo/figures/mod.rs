@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub use database::Database;
+pub use database::{Database, live_file};
 pub use outage::{Requests, Window};
 pub use timeline::Lane;
 
