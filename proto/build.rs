@@ -17,7 +17,6 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("proto");
     println!("cargo:rerun-if-changed=proto");

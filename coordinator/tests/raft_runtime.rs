@@ -1,4 +1,5 @@
 //! The same code on the runtime of simulation: no thread, and every request in a scope of its own.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod raft_bed;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const STORE_CACHE_BYTES: usize = 4 << 20;
 
 /// Newest entries kept decoded in memory, so that sending them to followers reads no disk. Entries that are not yet
-/// on disk stay whatever their size.
+/// on disk, and the last one, stay whatever their size.
 pub const TAIL_BYTES_MAX: usize = 1 << 20;
 
 /// Jobs waiting for the writer. One job is one batch of openraft's; when so many wait, the disk has stopped, and the
@@ -45,8 +45,8 @@ pub const LAG_ENTRIES_MAX: u64 = 1_000;
 /// Largest command. The largest we know is a plan for 1,000 members with its report, some 8 MiB.
 pub const COMMAND_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of entries in one append message, unless a single entry is larger. Keeps heartbeats, which share the
-/// connection, from waiting behind a long message.
+/// Bytes of entries in one append message, unless a single entry is larger. What a follower decodes and holds at
+/// once.
 pub const APPEND_BYTES_MAX: usize = 1 << 20;
 
 /// Entries in one append message.
@@ -71,8 +71,11 @@ pub const ELECTION_MAX: Duration = Duration::from_millis(600);
 pub const APPEND_OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a follower may keep an append request unanswered. It has to write it to disk; the worst fsync seen took
-/// 56 ms, and a 16 MiB command needs over a second on a slow line.
+/// 56 ms.
 pub const APPEND_STALL: Duration = Duration::from_secs(5);
+
+/// More time for each MiB of the request: a line of 4 Mbit/s.
+pub const APPEND_STALL_PER_MIB: Duration = Duration::from_secs(2);
 
 /// After a failed stream, no new one to that peer for so long. A peer that is down, or refuses us, would otherwise
 /// cost a dial and a handshake with every heartbeat. Votes do not wait: they are rare, and failover hangs on them.

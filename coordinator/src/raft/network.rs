@@ -7,7 +7,7 @@ mod snapshot;
 
 use super::convert;
 use super::limits::SNAPSHOT_FRAME_BYTES;
-use super::peers::{Call, Peers, describe};
+use super::peers::{Call, Lane, Peers, describe};
 use super::types::{Node, OrSnapshot, OrVote, Types};
 use bytes::Bytes;
 use futures::Stream;
@@ -36,21 +36,31 @@ pub(super) struct Network {
 pub(super) struct Connection {
     peers: Arc<Peers>,
     node: NodeId,
+    lane: Lane,
 }
 
 impl Network {
     pub fn new(peers: Arc<Peers>) -> Self {
         Self { peers }
     }
+
+    fn connection(&self, target: u64, node: &Node, lane: Lane) -> Connection {
+        let node_id = NodeId(target);
+        self.peers.seat(node_id, &node.clone().into());
+        Connection { peers: self.peers.clone(), node: node_id, lane }
+    }
 }
 
 impl<Rt: AsyncRuntime> RaftNetworkFactory<Types<Rt>> for Network {
     type Network = Connection;
 
+    /// For entries, and for votes and hand-over, which choose their own lane.
     async fn new_client(&mut self, target: u64, node: &Node) -> Connection {
-        let node_id = NodeId(target);
-        self.peers.seat(node_id, &node.clone().into());
-        Connection { peers: self.peers.clone(), node: node_id }
+        self.connection(target, node, Lane::Log)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Node) -> Connection {
+        self.connection(target, node, Lane::Pulse)
     }
 }
 
@@ -60,8 +70,8 @@ fn unreachable<Rt: AsyncRuntime>(reason: impl ToString) -> RPCError<Types<Rt>> {
 }
 
 impl Connection {
-    fn call(&self) -> Result<Call, String> {
-        self.peers.call(self.node).ok_or_else(|| "not a member any more".to_owned())
+    fn call(&self, lane: Lane) -> Result<Call, String> {
+        self.peers.call(self.node, lane).ok_or_else(|| "not a member any more".to_owned())
     }
 
     /// Waits for one answer, no longer than `limit`.
@@ -123,7 +133,7 @@ impl<Rt: AsyncRuntime> RaftNetworkV2<Types<Rt>> for Connection {
         request: VoteRequest<Types<Rt>>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types<Rt>>, RPCError<Types<Rt>>> {
-        let mut call = self.call().map_err(unreachable)?;
+        let mut call = self.call(Lane::Pulse).map_err(unreachable)?;
         let message = convert::vote_request_to_wire(request).to_wire(call.header);
         let answer = self.answer(option.hard_ttl(), call.client.vote(message)).await.map_err(unreachable)?;
         let answer: WireVoteResponse = read(answer).map_err(unreachable)?;
@@ -135,7 +145,7 @@ impl<Rt: AsyncRuntime> RaftNetworkV2<Types<Rt>> for Connection {
         request: VoteRequest<Types<Rt>>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types<Rt>>, RPCError<Types<Rt>>> {
-        let mut call = self.call().map_err(unreachable)?;
+        let mut call = self.call(Lane::Pulse).map_err(unreachable)?;
         let message = convert::vote_request_to_wire(request).to_wire(call.header);
         let answer =
             self.answer(option.hard_ttl(), call.client.pre_vote(message)).await.map_err(unreachable)?;
@@ -148,7 +158,7 @@ impl<Rt: AsyncRuntime> RaftNetworkV2<Types<Rt>> for Connection {
         request: TransferLeaderRequest<Types<Rt>>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types<Rt>>, RPCError<Types<Rt>>> {
-        let mut call = self.call().map_err(unreachable)?;
+        let mut call = self.call(Lane::Pulse).map_err(unreachable)?;
         let message = convert::transfer_request_to_wire(&request).to_wire(call.header);
         let answer = self
             .answer(option.hard_ttl(), call.client.transfer_leader(message))

@@ -1,4 +1,4 @@
-//! Channels to the other nodes: one each for everything small, one more for the time of a snapshot.
+//! Channels to the other nodes, so that what must be quick never waits behind what is large.
 
 use super::limits::{MESSAGE_BYTES_MAX, REDIAL_PAUSE};
 use super::local::Local;
@@ -19,10 +19,23 @@ pub(super) struct Peers {
     links: Mutex<BTreeMap<NodeId, Link>>,
 }
 
+/// Which of the channels to a peer. HTTP/2 limits the bytes under way on a connection, so a 16 MiB command, or a receiver
+/// that is busy with its disk, would hold up everything behind it; a heartbeat has 100 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Heartbeats, votes, hand-over.
+    Pulse,
+    /// Entries.
+    Log,
+    /// One snapshot; the channel closes with it.
+    Snapshot,
+}
+
 /// The way to one peer.
 struct Link {
     seat: Seat,
-    channel: Channel,
+    pulse: Channel,
+    log: Channel,
     /// Since when it has not answered, and why.
     failed: Option<Failure>,
 }
@@ -51,12 +64,12 @@ impl Peers {
         self.dialer.channel(&seat.address, ExpectedPeer::Node(seat.name.clone(), seat.incarnation))
     }
 
-    /// Takes note of where a node sits. A new address or incarnation gets a new channel.
+    /// Takes note of where a node sits. A new address or incarnation gets new channels.
     pub fn seat(&self, node: NodeId, seat: &Seat) {
         let mut links = self.links();
         if links.get(&node).is_none_or(|link| link.seat != *seat) {
-            let channel = self.open(seat);
-            links.insert(node, Link { seat: seat.clone(), channel, failed: None });
+            let (pulse, log) = (self.open(seat), self.open(seat));
+            links.insert(node, Link { seat: seat.clone(), pulse, log, failed: None });
         }
     }
 
@@ -75,21 +88,19 @@ impl Peers {
         self.links().get(&node).map(|link| link.seat.clone())
     }
 
-    /// A client on the shared channel.
-    pub fn call(&self, node: NodeId) -> Option<Call> {
+    /// A client on one of the lanes.
+    pub fn call(&self, node: NodeId, lane: Lane) -> Option<Call> {
         let (channel, seat) = {
             let links = self.links();
             let link = links.get(&node)?;
-            (link.channel.clone(), link.seat.clone())
+            let channel = match lane {
+                Lane::Pulse => link.pulse.clone(),
+                Lane::Log => link.log.clone(),
+                Lane::Snapshot => self.open(&link.seat),
+            };
+            (channel, link.seat.clone())
         };
         Some(self.call_on(channel, node, &seat))
-    }
-
-    /// A client on a channel of its own, which closes with it. For snapshots: HTTP/2 limits the bytes under way on a
-    /// connection, and heartbeats must not wait behind a receiver that writes its disk.
-    pub fn call_alone(&self, node: NodeId) -> Option<Call> {
-        let seat = self.known(node)?;
-        Some(self.call_on(self.open(&seat), node, &seat))
     }
 
     fn call_on(&self, channel: Channel, node: NodeId, seat: &Seat) -> Call {

@@ -1,7 +1,8 @@
 //! Real nodes on loopback sockets, each on a runtime of its own, so that one can be killed like a process.
 //!
 //! Connections are plain TCP, and every node's way to every other has a valve that a test can shut.
-#![allow(dead_code, reason = "every test binary uses another part")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses another part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod failing_disk;
 mod ledger;
@@ -26,7 +27,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 /// Longer than anything a test waits for; only a failure takes as long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One running node.
 pub struct Node {

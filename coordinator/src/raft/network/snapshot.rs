@@ -2,6 +2,7 @@
 
 use super::super::convert;
 use super::super::limits::{SNAPSHOT_TIMEOUT, SNAPSHOT_TIMEOUT_PER_MIB};
+use super::super::peers::Lane;
 use super::super::types::{OrSnapshot, OrVote};
 use super::Connection;
 use bytes::Bytes;
@@ -15,7 +16,7 @@ pub(super) async fn send(
     snapshot: OrSnapshot,
     frame_bytes: usize,
 ) -> Result<OrVote, String> {
-    let mut call = connection.peers.call_alone(connection.node).ok_or("not a member any more")?;
+    let mut call = connection.call(Lane::Snapshot)?;
     let state = snapshot.snapshot;
     let head = SnapshotHead {
         vote: convert::vote_to_wire(vote),

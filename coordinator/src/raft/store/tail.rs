@@ -40,10 +40,14 @@ impl Tail {
         self.held.iter().skip(skip).map(|held| (&held.entry, held.bytes))
     }
 
-    /// Everything up to `append` is on disk.
+    /// Everything up to `append` is on disk. The newest entry stays even if it alone is too large: it is about to be
+    /// sent to every follower and applied, and would be read again each time.
     pub fn settle(&mut self, append: u64) {
         self.done = self.done.max(append);
-        while self.bytes > TAIL_BYTES_MAX && self.held.front().is_some_and(|held| held.append <= self.done) {
+        while self.bytes > TAIL_BYTES_MAX
+            && self.held.len() > 1
+            && self.held.front().is_some_and(|held| held.append <= self.done)
+        {
             self.pop_front();
         }
     }
