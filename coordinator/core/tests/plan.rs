@@ -330,7 +330,10 @@ fn a_thousand_members_can_be_planned() {
         process: true,
     };
     let spec = cluster(&shape.text());
-    let (plan, _) = plan(&spec, &observed(&spec, "1.0", "1"), "2.0").unwrap_or_else(|r| panic!("{r}"));
+    let seen = observed(&spec, "1.0", "1");
+    let begin = std::time::Instant::now();
+    let (plan, _) = plan(&spec, &seen, "2.0").unwrap_or_else(|r| panic!("{r}"));
+    println!("planned in {:?}", begin.elapsed());
     let text = render(&plan);
     println!("{} steps, {} bytes", plan.steps.len() + plan.undo.len(), text.len());
     assert!(text.len() < lockkeeper_core::plan::limits::PLAN_FILE_MAX);

@@ -28,6 +28,10 @@ pub(super) struct Order {
     lane: Option<Lane>,
     /// What the next step waits for.
     before: Vec<StepId>,
+    /// `before` is `base`.
+    from_base: bool,
+    /// Something waits for `base` already, so none of it is a sink any more.
+    base_taken: bool,
 }
 
 impl Order {
@@ -40,16 +44,20 @@ impl Order {
     pub(super) fn begin(&mut self, wait: Wait) {
         if wait == Wait::All {
             self.base = self.sinks.iter().copied().collect();
+            self.base_taken = false;
             self.tails.clear();
         }
         self.lane = None;
         self.before = self.base.clone();
+        self.from_base = true;
     }
 
     /// Begins a lane of the present stage.
     pub(super) fn enter(&mut self, lane: Lane) {
         self.keep();
-        self.before = self.tails.get(&lane).unwrap_or(&self.base).clone();
+        let tail = self.tails.get(&lane);
+        self.from_base = tail.is_none();
+        self.before = tail.unwrap_or(&self.base).clone();
         self.lane = Some(lane);
     }
 
@@ -68,8 +76,13 @@ impl Order {
     /// by side.
     pub(super) fn next(&mut self) -> (StepId, Vec<StepId>) {
         self.last += 1;
-        for id in &self.before {
-            self.sinks.remove(id);
+        // Behind a barrier all lanes wait for the same steps; with a thousand lanes they are taken out once, not a
+        // thousand times.
+        if !self.from_base || !self.base_taken {
+            for id in &self.before {
+                self.sinks.remove(id);
+            }
+            self.base_taken |= self.from_base;
         }
         self.sinks.insert(StepId(self.last));
         (StepId(self.last), self.before.clone())
@@ -79,6 +92,7 @@ impl Order {
     pub(super) fn advance(&mut self, ids: Vec<StepId>) {
         if !ids.is_empty() {
             self.before = ids;
+            self.from_base = false;
         }
     }
 }

@@ -24,11 +24,23 @@ pub(super) fn forecast(plan: &Plan) -> Forecast {
         .map(|s| end(s).saturating_sub(s.estimate.0))
         .min()
         .unwrap_or(0);
-    let last_of =
-        |member: &MemberName| plan.steps.iter().filter(|s| member_of(s) == Some(member)).map(end).max();
+    let mut last: BTreeMap<&MemberName, u64> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Some(member) = member_of(step) {
+            let known = last.entry(member).or_insert(0);
+            *known = (*known).max(end(step));
+        }
+    }
     let runs = serial_runs(plan);
-    let first =
-        plan.bound.members.keys().filter(|m| may_be_first(plan, m)).filter_map(last_of).min().unwrap_or(0);
+    let first = plan
+        .bound
+        .members
+        .keys()
+        .filter(|m| may_be_first(plan, m))
+        .filter_map(|m| last.get(m))
+        .copied()
+        .min()
+        .unwrap_or(0);
     let others: u64 =
         runs.values().copied().sum::<u64>().saturating_sub(runs.values().copied().max().unwrap_or(0));
     Forecast {

@@ -7,10 +7,11 @@ use super::{
     words::{names, place, what},
 };
 use crate::{
-    ids::MemberName,
-    plan::{ActionKind, Phase, Plan, Step},
+    ids::{MemberName, StepId},
+    plan::{ActionKind, Phase, Plan, Step, Target},
     time::Millis,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The way forward.
 pub(super) fn forward(plan: &Plan) -> Vec<Line> {
@@ -38,7 +39,9 @@ fn side_by_side(plan: &Plan, steps: &[Step]) -> Vec<Line> {
                     || step.grant.is_some()
                     || (step.serial.is_some() && other.serial.is_some()))
         };
-        match groups.iter_mut().find(|group| group.first().is_some_and(|first| together(first))) {
+        // Only the last stage's groups can be meant, so the search is short.
+        match groups.iter_mut().rev().take(8).find(|group| group.first().is_some_and(|first| together(first)))
+        {
             Some(group) => group.push(step),
             None => groups.push(vec![step]),
         }
@@ -74,40 +77,29 @@ fn line(plan: &Plan, group: &[&Step]) -> Line {
 
 /// How long the slowest member (or database) takes through all its steps of the group.
 fn lane_time(group: &[&Step]) -> Millis {
-    let targets: std::collections::BTreeSet<String> = group.iter().map(|s| lane(s)).collect();
-    let time = |name: &String| group.iter().filter(|s| lane(s) == *name).map(|s| s.estimate.0).sum::<u64>();
-    Millis(targets.iter().map(time).max().unwrap_or(0))
-}
-
-fn lane(step: &Step) -> String {
-    step.target.to_string()
+    let mut times: BTreeMap<&Target, u64> = BTreeMap::new();
+    for step in group {
+        *times.entry(&step.target).or_insert(0) += step.estimate.0;
+    }
+    Millis(times.into_values().max().unwrap_or(0))
 }
 
 fn mark(plan: &Plan, lines: &mut [Line]) {
-    let phase = |line: &Line, phase: Phase| {
-        line.steps.iter().any(|id| plan.steps.iter().any(|s| s.id == *id && s.phase == phase))
-    };
-    if let Some(line) = lines.iter_mut().find(|line| phase(line, Phase::Outage)) {
+    // Numbers are dense from 1, so a step's place is its number.
+    let step = |id: &StepId| usize::try_from(id.0).ok().and_then(|n| plan.steps.get(n.checked_sub(1)?));
+    let any = |line: &Line, test: fn(&Step) -> bool| line.steps.iter().filter_map(step).any(test);
+    if let Some(line) = lines.iter_mut().find(|line| any(line, |s| s.phase == Phase::Outage)) {
         line.before = Some(Ruler::OutageBegins);
     }
-    let no_return =
-        |line: &Line| line.steps.iter().any(|id| plan.steps.iter().any(|s| s.id == *id && s.irreversible));
-    if let Some(line) = lines.iter_mut().find(|line| no_return(line)) {
+    if let Some(line) = lines.iter_mut().find(|line| any(line, |s| s.irreversible)) {
         line.before = Some(Ruler::PointOfNoReturn);
     }
 }
 
 /// The serial run and what follows it: once for the first member, once for the others.
 fn serial(plan: &Plan, steps: &[Step]) -> Vec<Line> {
-    let members: Vec<MemberName> = {
-        let mut seen: Vec<MemberName> = Vec::new();
-        for member in steps.iter().filter_map(member_of) {
-            if !seen.contains(member) {
-                seen.push(member.clone());
-            }
-        }
-        seen
-    };
+    let members: BTreeSet<&MemberName> = steps.iter().filter_map(member_of).collect();
+    let members: Vec<MemberName> = members.into_iter().cloned().collect();
     let upgraders = plan.policy.upgraders.values().next();
     let first: Vec<MemberName> = match upgraders {
         Some(may) => members.iter().filter(|m| may.contains(m)).cloned().collect(),
