@@ -1,0 +1,273 @@
+//! The database as the fake host works it: writers, backups, door, grant. Opening compares the token with the ledger;
+//! shutting needs no permission.
+
+use super::{Acted, FakeHost, failure, given_back, proven};
+use crate::world::{EffectId, Fact, LedgerState, Login, Thing, World};
+use lockkeeper_agent::host::{Blocked, Done, Failure, Postcheck, Precheck, Work};
+use lockkeeper_core::plan::action::DatabaseAction;
+
+const OPEN: &str = "open";
+const SHUT: &str = "shut";
+
+/// How long the session list must stay empty before a holder counts as out: longer than a login takes.
+const EMPTY_SAMPLES: u32 = 3;
+
+fn door(world: &World) -> &'static str {
+    if world.database.open { OPEN } else { SHUT }
+}
+
+/// Takes a token into the ledger, or says why not. Equal tokens pass: all steps of a grant have one.
+fn claim(world: &mut World, by: &EffectId, state: LedgerState) -> Result<(), Failure> {
+    match world.database.ledger {
+        Some((highest, _)) if by.token < highest => {
+            world.note(None, Some(by), Fact::LedgerRefused { token: by.token, highest });
+            Err(failure("SIM30", format!("token {} is below the ledger's {highest}", by.token)))
+        }
+        Some(_) | None => {
+            world.database.ledger = Some((by.token, state));
+            world.note(None, Some(by), Fact::Ledger { token: by.token, state });
+            Ok(())
+        }
+    }
+}
+
+impl FakeHost {
+    pub(super) async fn look_no_writers(&self) -> Result<Precheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let world = self.world();
+        if world.database.writers().any(|login| *login == Login::Stranger) {
+            return Ok(Precheck::Blocked(Blocked {
+                code: "forgotten-node".into(),
+                text: "a session of somebody nobody knows".into(),
+                remedy: "end it".into(),
+            }));
+        }
+        Ok(Precheck::Ready { captured: String::new() })
+    }
+
+    pub(super) async fn prove_no_writers(&self, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(5..50)).await;
+        self.land(by, |world, _| {
+            let none = world.database.writers().next().is_none();
+            if none {
+                world.note(None, Some(by), Fact::NoWriters);
+            }
+            none
+        });
+        Ok(())
+    }
+
+    pub(super) async fn no_writers_proven(&self) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let writers = self.world().database.writers().count();
+        Ok(match writers {
+            0 => Postcheck::Proven(proven("no session")),
+            some => Postcheck::NotYet(format!("{some} sessions")),
+        })
+    }
+
+    pub(super) async fn back_up(&self, step: &DatabaseAction, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(50..400)).await;
+        self.land(by, |world, _| {
+            let rows = world.database.rows;
+            let new = world.database.sets.insert(step.set.clone(), rows).is_none();
+            world.note(None, Some(by), Fact::BackupTaken { set: step.set.clone(), rows });
+            new
+        });
+        Ok(())
+    }
+
+    pub(super) fn backup_taken(&self, step: &DatabaseAction) -> Postcheck {
+        if self.world().database.sets.contains_key(&step.set) {
+            Postcheck::Proven(proven(&step.set))
+        } else {
+            Postcheck::Refuted(failure("SIM31", "there is no such set"))
+        }
+    }
+
+    pub(super) async fn prove_backup(&self, step: &DatabaseAction, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(50..400)).await;
+        self.land(by, |world, _| {
+            let same = world.database.sets.get(&step.set) == Some(&world.database.rows);
+            if same {
+                world.database.proven.insert(step.set.clone());
+                world.note(None, Some(by), Fact::BackupProven { set: step.set.clone() });
+            }
+            same
+        });
+        Ok(())
+    }
+
+    pub(super) fn backup_proven(&self, step: &DatabaseAction) -> Postcheck {
+        if self.world().database.proven.contains(&step.set) {
+            Postcheck::Proven(proven("restored and compared"))
+        } else {
+            Postcheck::Refuted(failure("SIM32", "the set is not what the database holds"))
+        }
+    }
+
+    pub(super) async fn look_shut(&self) -> Result<Precheck, Failure> {
+        self.reach(Thing::Database).await?;
+        // Never "already done": the present state is captured in any case.
+        Ok(Precheck::Ready { captured: door(&self.world()).to_owned() })
+    }
+
+    pub(super) async fn shut_door(&self, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(5..60)).await;
+        self.land(by, |world, _| {
+            let was_open = std::mem::replace(&mut world.database.open, false);
+            world.kick(|login| matches!(login, Login::App(_) | Login::Stranger));
+            world.note(None, Some(by), Fact::DoorShut);
+            was_open
+        });
+        self.wait(self.chance(1..20)).await;
+        Ok(())
+    }
+
+    pub(super) async fn prove_shut(&self) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let world = self.world();
+        if world.database.open {
+            return Ok(Postcheck::Refuted(failure("SIM33", "the door is open")));
+        }
+        Ok(match world.database.writers().count() {
+            0 => Postcheck::Proven(proven(SHUT)),
+            some => Postcheck::NotYet(format!("{some} sessions")),
+        })
+    }
+
+    pub(super) async fn mint(&self, by: &EffectId) -> Acted {
+        self.wait(self.chance(1..10)).await;
+        self.land(by, |world, site| {
+            let Some(s) = world.sites.get_mut(site) else { return false };
+            // A second run of the same attempt keeps the secret the first one made.
+            s.secrets.entry(by.token).or_insert_with(|| format!("v-{site}-{}", by.token));
+            true
+        });
+        Ok(())
+    }
+
+    pub(super) fn prove_minted(&self, step: &DatabaseAction, work: &Work) -> Postcheck {
+        let world = self.world();
+        match world.sites.get(&self.me).and_then(|s| s.secrets.get(&work.token)) {
+            None => Postcheck::Refuted(failure("SIM34", "there is no secret")),
+            Some(verifier) => {
+                let mut done = proven("minted");
+                done.outputs.insert(format!("grant.{}.verifier", step.database), verifier.clone());
+                Postcheck::Proven(done)
+            }
+        }
+    }
+
+    pub(super) async fn admit_holder(&self, step: &DatabaseAction, work: &Work, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        let verifier = work.inputs.get(&format!("grant.{}.verifier", step.database)).cloned();
+        let holder = work.grants.get(&step.database).map(|(member, _)| member.clone());
+        let (Some(verifier), Some(holder)) = (verifier, holder) else {
+            return Err(failure("SIM35", "nobody is to be admitted"));
+        };
+        self.wait(self.chance(5..60)).await;
+        let mut claimed = Ok(());
+        self.land(by, |world, _| {
+            claimed = claim(world, by, LedgerState::Open);
+            if claimed.is_ok() {
+                world.database.admitted = Some((holder.clone(), by.token, verifier));
+                world.note(None, Some(by), Fact::HolderAdmitted { token: by.token, holder });
+            }
+            claimed.is_ok()
+        });
+        claimed?;
+        self.wait(self.chance(1..20)).await;
+        Ok(())
+    }
+
+    pub(super) async fn prove_admitted_holder(&self, work: &Work) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        Ok(match &self.world().database.admitted {
+            Some((_, token, _)) if *token == work.token => Postcheck::Proven(proven("it may come in")),
+            Some(_) | None => Postcheck::Refuted(failure("SIM36", "it may not come in")),
+        })
+    }
+
+    pub(super) async fn close_grant(&self, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(5..60)).await;
+        let mut claimed = Ok(());
+        self.land(by, |world, _| {
+            claimed = claim(world, by, LedgerState::Closed);
+            if claimed.is_err() {
+                return false;
+            }
+            let was = world.database.admitted.take();
+            world.kick(|login| matches!(login, Login::Grant { .. }));
+            if let Some((_, token, _)) = &was {
+                world.note(None, Some(by), Fact::HolderOut { token: *token });
+            }
+            was.is_some()
+        });
+        claimed?;
+        let mut empty = 0;
+        while empty < EMPTY_SAMPLES {
+            self.wait(40).await;
+            let inside = self.world().database.writers().any(|login| matches!(login, Login::Grant { .. }));
+            empty = if inside { 0 } else { empty + 1 };
+        }
+        Ok(())
+    }
+
+    pub(super) async fn prove_closed(&self, step: &DatabaseAction, work: &Work) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let world = self.world();
+        if world.database.admitted.is_some() || world.database.ledger != Some((work.token, LedgerState::Closed)) {
+            return Ok(Postcheck::Refuted(failure("SIM37", "the grant is not closed")));
+        }
+        if world.database.writers().any(|login| matches!(login, Login::Grant { .. })) {
+            return Ok(Postcheck::NotYet("the holder has a session".into()));
+        }
+        let mut done = Done { evidence: "the holder is out".into(), ..Done::default() };
+        done.outputs.insert(format!("judge.{}", step.database), world.database.schema.to_string());
+        Ok(Postcheck::Proven(done))
+    }
+
+    pub(super) async fn look_open(&self, work: &Work) -> Result<Precheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let present = door(&self.world());
+        let wanted = work.captured.as_deref().unwrap_or(OPEN);
+        if present == wanted {
+            return Ok(Precheck::AlreadyDone(given_back(work, present)));
+        }
+        Ok(Precheck::Ready { captured: present.to_owned() })
+    }
+
+    pub(super) async fn open_door(&self, by: &EffectId) -> Acted {
+        self.reach(Thing::Database).await?;
+        self.wait(self.chance(5..60)).await;
+        let mut claimed = Ok(());
+        self.land(by, |world, _| {
+            claimed = claim(world, by, LedgerState::Closed);
+            if claimed.is_err() {
+                return false;
+            }
+            world.database.open = true;
+            world.note(None, Some(by), Fact::DoorOpened);
+            true
+        });
+        claimed?;
+        self.wait(self.chance(1..20)).await;
+        Ok(())
+    }
+
+    pub(super) async fn prove_open(&self, work: &Work) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let present = door(&self.world());
+        if present == work.captured.as_deref().unwrap_or(OPEN) {
+            Ok(Postcheck::Proven(given_back(work, present)))
+        } else {
+            Ok(Postcheck::Refuted(failure("SIM38", format!("the door is {present}"))))
+        }
+    }
+}

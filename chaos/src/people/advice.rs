@@ -1,0 +1,111 @@
+//! What `status --why` tells a person to do, read from its JSON as a person or a script would.
+
+use serde_json::Value;
+
+/// One thing that waits, as the API tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What.
+    pub subject: String,
+    /// The word with a page.
+    pub code: String,
+    /// A sentence.
+    pub text: String,
+    /// Since when, unix ms.
+    pub since: u64,
+    /// Who can end it.
+    pub owner: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What a status says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// `running`, `halted` and so on; none without any rollout.
+    pub state: Option<String>,
+    /// Everything that waits.
+    pub waits: Vec<Wait>,
+    /// Steps whose last attempt failed.
+    pub failed: Vec<u32>,
+}
+
+/// What a person does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// `lockkeeper retry N`.
+    Retry(u32),
+    /// `lockkeeper resume`.
+    Resume,
+    /// `lockkeeper abort`.
+    Abort,
+    /// Nothing is asked of a person.
+    Nothing,
+}
+
+impl Advice {
+    /// Reads `status --json`.
+    pub fn read(json: &str) -> Option<Self> {
+        let status: Value = serde_json::from_str(json).ok()?;
+        let rollout = status.get("rollout")?;
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let wait = |value: &Value| Wait {
+            subject: text(value, "subject"),
+            code: text(value, "code"),
+            text: text(value, "text"),
+            since: value.get("since").and_then(Value::as_u64).unwrap_or(0),
+            owner: match value.get("owner") {
+                Some(Value::String(word)) => word.clone(),
+                Some(other) => other.to_string(),
+                None => String::new(),
+            },
+            remedy: text(value, "remedy"),
+        };
+        let list = |key: &str| rollout.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let number = |value: &Value| value.get("id").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        Some(Self {
+            state: rollout.get("state").and_then(Value::as_str).map(str::to_owned),
+            waits: list("why").iter().map(wait).collect(),
+            failed: list("steps").iter().filter(|s| text(s, "state") == "failed").filter_map(number).collect(),
+        })
+    }
+
+    /// The first thing that is asked of a person and that a person can do here.
+    pub fn next(&self) -> Move {
+        let asked = self.waits.iter().filter(|wait| wait.owner == "person");
+        asked.map(|wait| self.remedy(wait)).find(|next| *next != Move::Nothing).unwrap_or(Move::Nothing)
+    }
+
+    fn remedy(&self, wait: &Wait) -> Move {
+        if let Some((_, rest)) = wait.remedy.split_once("lockkeeper retry") {
+            let step = rest.split_whitespace().next().and_then(|word| word.parse().ok());
+            return step.or_else(|| self.failed.first().copied()).map_or(Move::Nothing, Move::Retry);
+        }
+        if wait.remedy.contains("lockkeeper resume") {
+            return Move::Resume;
+        }
+        if wait.remedy.contains("lockkeeper abort") { Move::Abort } else { Move::Nothing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(owner: &str, remedy: &str) -> Advice {
+        let json = format!(
+            r#"{{"rollout":{{"state":"halted","steps":[{{"id":7,"state":"failed"}}],"why":[
+                {{"subject":"s","code":"c","text":"t","since":5,"owner":{owner},"remedy":"{remedy}"}}]}}}}"#
+        );
+        Advice::read(&json).unwrap()
+    }
+
+    #[test]
+    fn remedies_are_read_as_they_are_told() {
+        assert_eq!(status("\"person\"", "mend the cause, then lockkeeper retry 12").next(), Move::Retry(12));
+        assert_eq!(status("\"person\"", "put it right by hand, then lockkeeper retry").next(), Move::Retry(7));
+        assert_eq!(status("\"person\"", "bring it back, then lockkeeper resume").next(), Move::Resume);
+        assert_eq!(status("{\"agent\":\"n1\"}", "lockkeeper resume").next(), Move::Nothing);
+        assert_eq!(status("\"person\"", "bring its agent back").next(), Move::Nothing);
+    }
+}
