@@ -1,7 +1,7 @@
 //! The agent is killed at every point where it touches anything, and its journal is cut at every byte of the record
 //! that was being written; then it lives again and the rollout must end as if nothing had happened.
 //!
-//! Prints `runs N, differences 0, double effects 0`. The bugs planted at the end are seen by the same oracle.
+//! Prints `runs N, differences 0, double effects 0` for each role. The bugs planted at the end are seen by the same oracle.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and print")]
 
@@ -119,12 +119,10 @@ fn all_cuts(role: Role, lying: bool, every: u64) -> Count {
 }
 
 fn report(name: &str, count: &Count) -> String {
+    let Count { runs, points, differences, doubles } = count;
+    let (differences, doubles) = (differences.len(), doubles.len());
     format!(
-        "{name}: runs {}, crash points {}, differences {}, double effects {}",
-        count.runs,
-        count.points,
-        count.differences.len(),
-        count.doubles.len()
+        "{name}: runs {runs}, differences {differences}, double effects {doubles} (crash points {points})"
     )
 }
 

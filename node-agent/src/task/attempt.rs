@@ -66,7 +66,7 @@ impl Attempt {
             captured: entry.as_ref().and_then(|e| e.captured.clone()),
             started: entry.as_ref().is_some_and(|e| e.started),
             unit: entry.and_then(|e| e.unit),
-            told: None,
+            told: context.told(&key),
         };
         Self {
             key,

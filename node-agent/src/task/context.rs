@@ -3,18 +3,18 @@
 use super::limits::{RETRY_FIRST, RETRY_MAX};
 use crate::{
     clock::Clock,
-    host::{Host, Work},
+    host::{Blocked, Host, Work},
     journal::{Entry, Journal, JournalError, Key, Record},
 };
 use lockkeeper_core::{
     ids::{MemberName, RequestId},
-    plan::{ActionKind, Targets},
-    rollout::{Assignment, Command, Reply, assignments_for},
+    plan::{Action, ActionKind, Targets},
+    rollout::{Assignment, Command, Reply, StepPhase, assignments_for},
     time::Millis,
 };
-use lockkeeper_proto::port::{Group, Proposal, View};
+use lockkeeper_proto::port::{Group, GroupError, Proposal, View};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -63,12 +63,7 @@ impl Context {
     }
 
     /// Commits a command for this agent, once.
-    pub async fn propose(
-        &self,
-        id: RequestId,
-        trace: &str,
-        command: Command,
-    ) -> Result<Reply, lockkeeper_proto::port::GroupError> {
+    pub async fn propose(&self, id: RequestId, trace: &str, command: Command) -> Result<Reply, GroupError> {
         self.group.propose(Proposal { id, actor: None, trace: trace.to_owned(), command }).await
     }
 
@@ -78,6 +73,10 @@ impl Context {
         loop {
             match self.propose(id.clone(), trace, command.clone()).await {
                 Ok(reply) => return reply,
+                // A bug or a mixed group: it may heal, and whoever looks at the log should see it.
+                Err(error @ GroupError::Refused(_)) => {
+                    tracing::warn!(%error, request = %id, "will say it again")
+                }
                 Err(error) => {
                     tracing::debug!(%error, request = %id, "the group did not answer, will say it again")
                 }
@@ -109,6 +108,25 @@ impl Context {
     /// The assignment with this key in `view`, if this agent has it.
     pub fn assignment(&self, view: &View, key: &Key) -> Option<Assignment> {
         assignments_for(&view.state, &self.me).into_iter().find(|a| Key::from(&a.attempt) == *key)
+    }
+
+    /// What the group believes this attempt to be blocked by, perhaps since an earlier life.
+    pub fn told(&self, key: &Key) -> Option<Blocked> {
+        let view = self.group.follow().borrow().clone();
+        let rollout = view.state.rollout.as_ref().filter(|rollout| rollout.id == key.rollout)?;
+        let record = rollout.record(key.step).filter(|record| record.attempt == key.attempt)?;
+        match &record.phase {
+            StepPhase::Assigned { blocked: Some(report), .. } => Some(Blocked {
+                code: report.code.clone(),
+                text: report.text.clone(),
+                remedy: report.remedy.clone(),
+            }),
+            StepPhase::Assigned { blocked: None, .. }
+            | StepPhase::Pending
+            | StepPhase::Done { .. }
+            | StepPhase::Failed { .. }
+            | StepPhase::NotNeeded => None,
+        }
     }
 
     /// What the host needs to know of an assignment.

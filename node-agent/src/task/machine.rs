@@ -251,6 +251,7 @@ impl Event {
             Event::Refused(_) => "refused",
             Event::Saw(Precheck::AlreadyDone(_)) => "saw-done",
             Event::Saw(Precheck::Running(_)) => "saw-running",
+            Event::Saw(Precheck::Ready { captured }) if captured.is_empty() => "saw-plain",
             Event::Saw(Precheck::Ready { .. }) => "saw-ready",
             Event::Saw(Precheck::Mismatch { .. }) => "saw-mismatch",
             Event::Saw(Precheck::Unknown(_)) => "saw-unknown",
@@ -291,6 +292,8 @@ fn looked(seen: Precheck, known: &Known) -> Stage {
                 "the present value has {} bytes and may have at most {TEXT_MAX}",
                 captured.len()
             ))),
+            // Nothing is changed that would have to be given back: there is nothing to remember.
+            None if captured.is_empty() && !known.owes => Stage::Confirm,
             None => Stage::Capture(captured),
         },
         Precheck::Mismatch { expected, found } => {

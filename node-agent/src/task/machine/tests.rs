@@ -48,6 +48,7 @@ fn events() -> Vec<Event> {
         Event::Saw(Precheck::AlreadyDone(done())),
         Event::Saw(Precheck::Running(unit())),
         Event::Saw(Precheck::Ready { captured: "new".into() }),
+        Event::Saw(Precheck::Ready { captured: String::new() }),
         Event::Saw(Precheck::Mismatch { expected: "a".into(), found: "b".into() }),
         Event::Saw(Precheck::Unknown("no answer".into())),
         Event::Saw(Precheck::Blocked(blocked("a"))),
