@@ -3,3 +3,4 @@
 pub mod access;
 pub mod bed;
 pub mod loopback;
+pub mod small_site;

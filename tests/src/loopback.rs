@@ -41,11 +41,14 @@ pub struct Loopback {
     directory: TempDir,
 }
 
-/// The binary under test, as `tests/run` names it.
+/// The binary under test: as `tests/run` names it, else the one built beside this program.
 #[expect(clippy::disallowed_methods, reason = "tests/run hands the built binary over by the environment")]
 pub fn binary() -> Result<PathBuf> {
-    let path = std::env::var_os("LOCKKEEPER_BIN").context("LOCKKEEPER_BIN is not set: tests/run sets it")?;
-    fs::canonicalize(&path).with_context(|| format!("LOCKKEEPER_BIN={}", path.display()))
+    let path = match std::env::var_os("LOCKKEEPER_BIN") {
+        Some(named) => PathBuf::from(named),
+        None => std::env::current_exe()?.with_file_name("lockkeeper"),
+    };
+    fs::canonicalize(&path).with_context(|| format!("no {}; tests/run sets LOCKKEEPER_BIN", path.display()))
 }
 
 impl Agent {
@@ -94,9 +97,15 @@ impl Drop for Agent {
 }
 
 impl Loopback {
-    /// Founds a group of one, then lets the others join one after the other. Returns when every agent has announced
-    /// itself and as many vote as may.
+    /// Founds a group of the first, then lets the others join one after the other.
     pub fn start(names: &[&str]) -> Result<Self> {
+        let mut group = Self::found(names)?;
+        group.join_all()?;
+        Ok(group)
+    }
+
+    /// Founds a group of the first. The others have files, and no identity yet.
+    pub fn found(names: &[&str]) -> Result<Self> {
         let mut group = Self { agents: Vec::new(), binary: binary()?, directory: tempfile::tempdir()? };
         fs::create_dir(group.path().join("home"))?;
         // All at once, so that no two get the same.
@@ -129,11 +138,16 @@ impl Loopback {
         ])?;
         group.spawn(0)?;
         group.until_members(1)?;
-        for at in 1..names.len() {
-            group.join(at)?;
-        }
-        group.until_members(names.len())?;
         Ok(group)
+    }
+
+    /// Lets the others join, one after the other. Returns when every agent has announced itself and as many vote as
+    /// the cluster file in force wants: one where there is none.
+    pub fn join_all(&mut self) -> Result<()> {
+        for at in 1..self.agents.len() {
+            self.join(at)?;
+        }
+        self.until_members(self.agents.len())
     }
 
     /// Makes a token and joins with it. The member must not have an identity.
@@ -209,7 +223,11 @@ impl Loopback {
 
     /// Waits until this many agents have announced themselves, and the largest odd number of them votes.
     pub fn until_members(&self, count: usize) -> Result<()> {
-        let voters = if count % 2 == 0 { count.saturating_sub(1) } else { count };
+        let in_force = wait_for("an answer", START_WITHIN, || {
+            Ok(Some(self.json(&["cluster", "show", "--json"])?["version"] != 0))
+        })?;
+        let odd = if count.is_multiple_of(2) { count.saturating_sub(1) } else { count };
+        let voters = if in_force { odd } else { 1 };
         wait_for(&format!("{count} members, {voters} of them voters"), START_WITHIN, || {
             let view = self.json(&["members", "--json"])?;
             let members = view["members"].as_array().context("members")?;

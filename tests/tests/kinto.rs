@@ -2,18 +2,22 @@
 //! under load, by the command line alone, judged by logs that are not Lockkeeper's.
 
 use anyhow::{Context, Result, ensure};
-use lockkeeper_tests::bed::{Bed, NEW, NEW_SCHEMA, Options, process::wait_for, site::Site};
+use lockkeeper_tests::bed::{Bed, NEW, NEW_SCHEMA, Options, process::wait_for, site::{OLA, Site}};
 use std::{collections::BTreeMap, time::Duration};
 
-const ROLLOUT_WITHIN: Duration = Duration::from_secs(120);
+const ROLLOUT_WITHIN: Duration = Duration::from_secs(60);
 
 /// Plans, approves, applies, and waits for the end; `during` is called once the database upgrade has begun.
 fn upgrade(bed: &Bed, site: &mut Site, during: impl FnOnce(&Bed, &mut Site) -> Result<()>) -> Result<serde_json::Value> {
     let plan = site.planned(bed)?;
-    let ran = site.as_person(bed, 0, "ola", &["apply", &plan, "--yes"])?;
+    let ran = site.as_person(bed, 0, OLA, &["apply", &plan, "--yes"])?;
     ensure!(ran.code == 0, "apply ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
     // Told by PostgreSQL's own log, which needs no session: the door is shut.
-    wait_for("the first migration step", ROLLOUT_WITHIN, || Ok(bed.postgres.step_begun(24)?.then_some(())))?;
+    let begun = wait_for("the first migration step", ROLLOUT_WITHIN, || Ok(bed.postgres.step_begun(24)?.then_some(())));
+    if let Err(error) = begun {
+        let why = site.as_person(bed, 0, OLA, &["status", "--why"])?;
+        return Err(error.context(why.stdout));
+    }
     during(bed, site)?;
     wait_for("the rollout's end", ROLLOUT_WITHIN, || {
         let at = site.agents.iter().position(Option::is_some).context("an agent runs")?;
@@ -28,7 +32,7 @@ fn judge(bed: &mut Bed, site: &Site, since: &str, status: &serde_json::Value) ->
     ensure!(status["rollout"]["state"] == "completed", "{status}");
     let owed = status["rollout"]["owed"].as_array().context("owed")?;
     ensure!(!owed.is_empty() && owed.iter().all(|o| o["state"] == "restored"), "owed: {owed:?}");
-    let again = site.as_person(bed, 0, "ola", &["plan", "--to", NEW])?;
+    let again = site.as_person(bed, 0, OLA, &["plan", "--to", NEW])?;
     ensure!(again.code == 0, "one more plan changes nothing, but: {}\n{}{}", again.code, again.stdout, again.stderr);
     let verdict = bed.evidence(since)?.judge()?;
     println!("\n{}", verdict.table);

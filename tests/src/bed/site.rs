@@ -13,6 +13,10 @@ const JOIN_WITHIN: Duration = Duration::from_secs(20);
 const OTLP_PORT: u16 = 4317;
 /// Operators' home on the hosts.
 const HOME: &str = "HOME=/etc/lockkeeper/operators";
+/// The operator's context on the first member.
+pub const OLA: &str = "/etc/lockkeeper/operators/ola/library.toml";
+/// The approver's.
+pub const BEA: &str = "/etc/lockkeeper/operators/bea/library.toml";
 
 /// The agents and the collector.
 pub struct Site {
@@ -54,8 +58,10 @@ impl Site {
             site.run(host, &["join", "--token-file", "/etc/lockkeeper/token"])?;
             site.start_agent(bed, at)?;
         }
-        site.command(bed, 0, &["operator", "create", "ola", "--role", "operator"])?;
-        site.command(bed, 0, &["operator", "create", "bea", "--role", "approver"])?;
+        for (name, role, files) in [("ola", "operator", OLA), ("bea", "approver", BEA)] {
+            let directory = files.trim_end_matches("/library.toml");
+            site.command(bed, 0, &["operator", "create", name, "--role", role, "--output", directory])?;
+        }
         wait_for("three voters", JOIN_WITHIN, || {
             let members = site.json(bed, 0, &["members", "--json"])?;
             let voters = members["members"].as_array().map_or(0, |all| all.iter().filter(|m| m["voter"] == true).count());
@@ -127,10 +133,10 @@ impl Site {
     /// Plans, has it approved by another person; answers the plan file's place on the first member.
     pub fn planned(&self, bed: &Bed) -> Result<String> {
         let file = "/etc/lockkeeper/night.plan";
-        let ran = self.as_person(bed, 0, "ola", &["plan", "--to", NEW, "-o", file])?;
+        let ran = self.as_person(bed, 0, OLA, &["plan", "--to", NEW, "-o", file])?;
         ensure!(ran.code == 2, "plan ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
         print!("{}", ran.stdout);
-        let ran = self.as_person(bed, 0, "bea", &["approve", file, "--as", "approver", "--reference", "CHG-26"])?;
+        let ran = self.as_person(bed, 0, BEA, &["approve", file, "--as", "approver", "--reference", "CHG-26"])?;
         ensure!(ran.code == 0, "approve ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
         Ok(file.to_owned())
     }
@@ -211,6 +217,7 @@ name      = "{DATABASE}"
 admin     = {{ user = "{user}", password = "file:/etc/lockkeeper/secrets/pg" }}
 owner     = "kinto"
 door      = "login"
+infrastructure = [{{ login = "postgres", host = "", program = "" }}]
 backups   = "/var/lib/lockkeeper/backups"
 
 [parameters]

@@ -71,6 +71,15 @@ pub enum NodeError {
         #[source]
         source: io::Error,
     },
+    /// The directory of the local socket.
+    #[error("LK7115: {} cannot be made", path.display())]
+    SocketDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
     /// TLS or the local socket.
     #[error(transparent)]
     Transport(#[from] TransportError),

@@ -121,6 +121,11 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
         SocketGroup::RootOnly => None,
         SocketGroup::Named(_) => local_rights(settings).operators,
     };
+    // `/run` is empty after every boot; what a unit's RuntimeDirectory would do is done here when started by hand.
+    if let Some(directory) = settings.socket.path.parent().filter(|d| !d.exists()) {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| NodeError::SocketDirectory { path: directory.to_owned(), source })?;
+    }
     let local = listen_unix(&settings.socket.path, group_id)?;
     let (stop, stopping) = watch::channel(false);
     let stopped = || {

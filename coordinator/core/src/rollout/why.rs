@@ -80,6 +80,8 @@ pub fn why(state: &State, facts: &Facts) -> Vec<Why> {
     let mut all: Vec<Why> = stopped(rollout).into_iter().collect();
     for (step, outlook) in outlook(rollout, facts) {
         match outlook {
+            // Said once, for the rollout as a whole.
+            Outlook::Waits(why) if ["halted", "paused"].contains(&why.code.as_str()) => {}
             Outlook::Waits(why) => all.push(why),
             Outlook::UnderWay => all.extend(under_way(rollout, step, facts)),
             Outlook::Ready(_) => {

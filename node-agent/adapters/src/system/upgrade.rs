@@ -11,7 +11,7 @@ use crate::{
     template::Values,
 };
 use lockkeeper_agent::host::{Done, Failure, Postcheck, Precheck, Unit, Work};
-use lockkeeper_core::plan::action::{CredentialDelivery, UpgradeDatabase};
+use lockkeeper_core::plan::action::{Action, CredentialDelivery, UpgradeDatabase};
 use secrecy::ExposeSecret;
 use std::{
     fs::OpenOptions,
@@ -30,8 +30,16 @@ const MEMBER_VARIABLE: &str = "LOCKKEEPER_MEMBER";
 const SECRET_VALUE: &str = "credential.password";
 
 impl SystemHost {
+    /// Named like its template, because many tools tell a file's format by its ending.
     fn credential_file(&self, work: &Work) -> PathBuf {
-        self.attempt(work).file("credential")
+        let ending = match &work.action {
+            Action::UpgradeDatabase(step) => match &step.credential {
+                CredentialDelivery::FileTemplate { template } => template_ending(template),
+                CredentialDelivery::None | CredentialDelivery::Environment { .. } => None,
+            },
+            _ => None,
+        };
+        self.attempt(work).file(&ending.map_or_else(|| "credential".to_owned(), |e| format!("credential.{e}")))
     }
 
     /// Removes the credential's file, if there is one.
@@ -186,6 +194,16 @@ fn read_template(path: &str) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// `kinto.ini.template` and `kinto.ini` both end in `ini`.
+fn template_ending(template: &str) -> Option<&str> {
+    let path = std::path::Path::new(template);
+    let path = match path.extension().and_then(|e| e.to_str()) {
+        Some("template" | "tmpl" | "tpl" | "in") => std::path::Path::new(path.file_stem()?),
+        Some(_) | None => path,
+    };
+    path.extension()?.to_str()
+}
+
 /// The file is the vendor tool's to read for as long as it runs, so it cannot be a pipe; the directory is 0700.
 fn write_credential(path: &std::path::Path, text: &str) -> Result<(), Failure> {
     let failed = |e: std::io::Error| HostCode::Files.failure(format!("writing {}: {e}", path.display()));
@@ -195,4 +213,17 @@ fn write_credential(path: &std::path::Path, text: &str) -> Result<(), Failure> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::template_ending;
+
+    #[test]
+    fn the_ending_is_that_of_the_file_the_template_makes() {
+        assert_eq!(template_ending("/etc/app/app.ini.template"), Some("ini"));
+        assert_eq!(template_ending("/etc/app/app.properties"), Some("properties"));
+        assert_eq!(template_ending("/etc/app/secret.template"), None);
+        assert_eq!(template_ending("/etc/app.d/secret"), None);
+    }
 }
