@@ -9,11 +9,11 @@ use super::{
     sight::{Lead, Leaders},
 };
 use anyhow::Context as _;
-use lockkeeper_core::{ids::MemberName, view::StatusView};
+use lockkeeper_core::{ids::MemberName, view::StepView};
 use rustix::process::Signal;
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, time::Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long after its death an agent is started again, as a supervisor does.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
@@ -84,9 +84,10 @@ impl FaultReport {
         self.kind != FaultKind::None && !self.landed
     }
 
-    /// Compares its moment with the upgrade's, by the log of the application that upgraded.
+    /// Compares its moment with the upgrade's, by the log of the application that upgraded, and with the steps'.
     #[must_use]
-    pub fn judged(mut self, upgrade: Option<(u64, u64)>) -> Self {
+    pub fn judged(mut self, upgrade: Option<(u64, u64)>, steps: &[StepView]) -> Self {
+        self.during_step = self.injected_at.and_then(|at| under_way(steps, at));
         self.landed = match (self.injected_at, upgrade) {
             (Some(at), Some((begun, ended))) => begun <= at && at < ended,
             (None, _) | (_, None) => false,
@@ -105,14 +106,21 @@ impl FaultReport {
     }
 }
 
+/// The last step that was handed out at this moment and not yet settled, by the log's clock.
+fn under_way(steps: &[StepView], at: u64) -> Option<String> {
+    let during = |step: &&StepView| {
+        step.began.is_some_and(|began| began <= at) && step.ended.is_none_or(|ended| at < ended)
+    };
+    let step = steps.iter().filter(during).max_by_key(|step| (step.began, step.id))?;
+    Some(format!("{} {} {}", step.id, step.action, step.target))
+}
+
 /// What a fault is carried out with.
 pub struct Nemesis<'a> {
     /// The victims.
     pub agents: Agents<'a>,
     /// Who leads.
     pub leaders: Leaders,
-    /// What the agents say.
-    pub views: watch::Receiver<Option<Arc<StatusView>>>,
 }
 
 impl Nemesis<'_> {
@@ -129,7 +137,6 @@ impl Nemesis<'_> {
         let before = self.leaders.newest().context("no leader is known")?;
         let victim = MemberName::new(before.leader.as_str()).context("the leader has no name")?;
         let role = Role::Agent(victim.clone());
-        let during_step = self.step();
         if signal == Signal::KILL {
             self.agents.processes.kill(&role)?;
         } else {
@@ -164,7 +171,6 @@ impl Nemesis<'_> {
         Ok(FaultReport {
             victim: Some(victim),
             injected_at: Some(injected_at),
-            during_step,
             cleared_at: Some(cleared_at),
             ..FaultReport::of(kind, &effect)
         })
@@ -186,14 +192,6 @@ impl Nemesis<'_> {
         false
     }
 
-    fn step(&self) -> Option<String> {
-        let view = self.views.borrow().clone()?;
-        let rollout = view.rollout.as_ref()?;
-        let step = rollout.steps.iter().find(|s| s.action == "upgrade-database" && s.state == "assigned");
-        let step = step.map(|s| format!("{} {} {}", s.id, s.action, s.target));
-        step.or_else(|| rollout.current.first().map(|c| format!("{} {} {}", c.step, c.action, c.target)))
-    }
-
     async fn next_leader(&self, before: &Lead) -> Option<Lead> {
         let until = Instant::now() + ELECTED;
         while Instant::now() < until {
@@ -211,7 +209,7 @@ mod tests {
     use super::*;
 
     fn at(injected_at: Option<u64>, upgrade: Option<(u64, u64)>) -> FaultReport {
-        FaultReport { injected_at, ..FaultReport::of(FaultKind::KillLeader, "x") }.judged(upgrade)
+        FaultReport { injected_at, ..FaultReport::of(FaultKind::KillLeader, "x") }.judged(upgrade, &[])
     }
 
     #[test]
@@ -223,6 +221,6 @@ mod tests {
         {
             assert!(at(injected, upgrade).missed(), "{injected:?} {upgrade:?}");
         }
-        assert!(!FaultReport::nothing().judged(None).missed());
+        assert!(!FaultReport::nothing().judged(None, &[]).missed());
     }
 }

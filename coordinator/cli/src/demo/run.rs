@@ -115,7 +115,7 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
 
     let sight = Sight::begin(&session);
     let (plan, rollout) = applied(layout, &typist, &versions).await?;
-    let nemesis = Nemesis { agents: agents.clone(), leaders: sight.leaders(), views: sight.views() };
+    let nemesis = Nemesis { agents: agents.clone(), leaders: sight.leaders() };
     let (last, fault) =
         tokio::join!(progress::until_end(sight.views(), rollout, say), nemesis.act(wish.fault));
     let (last, fault) = (last?, fault?);
@@ -214,7 +214,7 @@ fn judge(
         rollout: &evidence.rollout,
         leads,
         figures: &evidence.figures,
-        fault: fault.judged(evidence.upgrade_at()),
+        fault: fault.judged(evidence.upgrade_at(), &evidence.rollout.steps),
         invariants: invariants::check(&evidence),
     });
     let json = serde_json::to_string_pretty(&result).context("cannot write the result")?;
