@@ -30,7 +30,7 @@ pub struct TelemetryConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter does not read.
-    #[error("LK3301: log filter {filter:?}: {detail}")]
+    #[error("LK3401: log filter {filter:?}: {detail}")]
     Filter {
         /// What was found.
         filter: String,
@@ -38,10 +38,10 @@ pub enum TelemetryError {
         detail: String,
     },
     /// The endpoint cannot be used.
-    #[error("LK3302: OTLP endpoint: {0}")]
+    #[error("LK3402: OTLP endpoint: {0}")]
     Endpoint(String),
     /// Something else set the subscriber.
-    #[error("LK3303: logs were set up already")]
+    #[error("LK3403: logs were set up already")]
     Twice,
 }
 

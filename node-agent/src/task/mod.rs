@@ -16,8 +16,8 @@ pub use context::Context;
 use crate::journal::Key;
 use attempt::Attempt;
 use lockkeeper_core::{
-    ids::{LogIndex, MemberName},
-    plan::{SharedTarget, Target},
+    ids::{BalancerName, DatabaseName, LogIndex, MemberName},
+    plan::Target,
     rollout::{Assignment, assignments_for},
 };
 use lockkeeper_proto::port::View;
@@ -28,20 +28,21 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 use tracing::Instrument;
 
-/// What is worked on one at a time: a shared thing as a whole, or a member's host.
+/// What is worked on one at a time: a database as a whole, one member's server in a balancer, a member's host. Servers
+/// of one balancer are independent of each other: three drains wait for their sessions side by side.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Lane {
-    Shared(SharedTarget),
+    Database(DatabaseName),
+    Server(BalancerName, MemberName),
     Host(MemberName),
 }
 
 impl Lane {
     fn of(target: &Target) -> Self {
-        match (target, target.shared()) {
-            (_, Some(shared)) => Lane::Shared(shared),
-            (Target::Member(member) | Target::Balancer(_, member), None) => Lane::Host(member.clone()),
-            // `shared` has answered for it; a lane of its own is right in any case.
-            (Target::Database(database), None) => Lane::Shared(SharedTarget::Database(database.clone())),
+        match target {
+            Target::Database(database) => Lane::Database(database.clone()),
+            Target::Balancer(balancer, member) => Lane::Server(balancer.clone(), member.clone()),
+            Target::Member(member) => Lane::Host(member.clone()),
         }
     }
 }

@@ -60,10 +60,13 @@ async fn main() -> anyhow::Result<()> {
     let (Some(address), Some(file), None) = (words.next(), words.next(), words.next()) else {
         anyhow::bail!("usage: otlp-receiver ADDRESS FILE");
     };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let collector = Collector(Mutex::new(File::create(file)?));
     tonic::transport::Server::builder()
         .add_service(TraceServiceServer::new(collector))
-        .serve(address.parse()?)
+        .serve_with_shutdown(address.parse()?, async move {
+            terminate.recv().await;
+        })
         .await?;
     Ok(())
 }
