@@ -1,5 +1,7 @@
 //! Properties of the cluster file's reader: it survives every text, shows no secret, and places every fault.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod common;
 
 use common::{SAMPLE, cluster, generate::shape};

@@ -1,5 +1,7 @@
 //! Every code of this crate's ranges has a page for operators, every page a code, and no code is there for nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use lockkeeper_core::fault::FaultCode;
 use std::{
     collections::BTreeSet,

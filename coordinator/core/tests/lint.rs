@@ -1,5 +1,7 @@
 //! The linter against the planner, and against damaged plans: whatever is taken from a plan, some law notices.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod common;
 
 use common::{SAMPLE, cluster, generate::shape, observed, plan};

@@ -1,6 +1,8 @@
 //! Golden stories: one scenario a file, the exact text an operator gets. To accept a change, run with
 //! `INSTA_UPDATE=always` and read the diff.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod common;
 
 use common::{cluster, observed, plan};

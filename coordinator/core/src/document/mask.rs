@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn columns_stay_where_they_are() {
         let text = "ä = 1\npassword = \"pässwörd\" # ü\n";
-        let masked = mask(text, &[0..2], false);
+        let first = [std::ops::Range { start: 0, end: 2 }];
+        let masked = mask(text, &first, false);
         assert_eq!(masked.chars().count(), text.chars().count());
         assert_eq!(masked, "* = 1\npassword = ********** # ü\n");
     }

@@ -18,7 +18,7 @@ pub(super) struct Graph<'p> {
 impl<'p> Graph<'p> {
     /// `steps` have dense rising numbers, and edges to earlier ones among them only.
     pub(super) fn new(steps: &'p [Step]) -> Self {
-        let first = steps.first().map_or(0, |s| number(s));
+        let first = steps.first().map_or(0, number);
         let words = steps.len().div_ceil(64);
         let mut graph =
             Self { steps, kinds: BTreeMap::new(), first, words, rows: vec![0; words * steps.len()] };

@@ -29,11 +29,8 @@ fn way(graph: &Graph<'_>, faults: &mut Vec<Fault>) {
         }
     }
     for step in graph.steps() {
-        let empty = match &step.action {
-            Action::Prove(prove) => prove.probes.is_empty(),
-            Action::Run(run) => run.done.is_empty(),
-            _ => false,
-        };
+        let empty = matches!(&step.action, Action::Prove(prove) if prove.probes.is_empty())
+            || matches!(&step.action, Action::Run(run) if run.done.is_empty());
         if empty {
             faults.push(broken(
                 FaultCode::LawProofBeforeAdmit,

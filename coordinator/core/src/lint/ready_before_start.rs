@@ -66,12 +66,10 @@ fn member(step: &Step) -> Option<&MemberName> {
 }
 
 fn same_release(stage: &Step, switch: &Step) -> bool {
-    match (&stage.action, &switch.action) {
-        (Action::StageRelease(a), Action::SwitchRelease(b)) => {
-            a.directory == b.directory && a.version == b.version
-        }
-        (_, _) => false,
-    }
+    let (Action::StageRelease(stage), Action::SwitchRelease(switch)) = (&stage.action, &switch.action) else {
+        return false;
+    };
+    stage.directory == switch.directory && stage.version == switch.version
 }
 
 fn is_version(start: &Step, version: &str) -> bool {

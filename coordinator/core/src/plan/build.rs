@@ -70,7 +70,7 @@ impl<'a> Build<'a> {
                     command: command_spec(&scope, command, OnAgentLoss::Kill)?,
                     done: self.probes(proof, member)?,
                 })),
-                (_, _) => Err(misplaced(step.kind)),
+                (With::Nothing | With::Upgrade { .. } | With::Run { .. }, _) => Err(misplaced(step.kind)),
             },
             ActionKind::Drain
             | ActionKind::Admit

@@ -167,11 +167,8 @@ impl<'a> Expansion<'a> {
         let limits = self.limits(frame.template, kind);
         let mut made = Made::new(action, Target::Member(member.clone()), Who::Member(member.clone()), limits);
         let service = OwedKey(format!("{member}/service"));
-        match kind {
-            ActionKind::StopService => made.owes = Some(service.clone()),
-            ActionKind::StartService => made.settles = Some(service.clone()),
-            _ => {}
-        }
+        made.owes = (kind == ActionKind::StopService).then(|| service.clone());
+        made.settles = (kind == ActionKind::StartService).then(|| service.clone());
         let id = self.push(frame, made, serial.clone(), Some(member));
         self.order.advance(vec![id]);
         if kind == ActionKind::Prove || kind == ActionKind::Run {
@@ -249,11 +246,8 @@ impl<'a> Expansion<'a> {
         }
         let Some(action) = self.taken(frame, build.database_action(kind, database)) else { return };
         let mut made = Made::new(action, target, Who::Executor, limits);
-        match kind {
-            ActionKind::ShutDoor => made.owes = Some(door),
-            ActionKind::OpenDoor => made.settles = Some(door),
-            _ => {}
-        }
+        made.owes = (kind == ActionKind::ShutDoor).then(|| door.clone());
+        made.settles = (kind == ActionKind::OpenDoor).then_some(door);
         let id = self.push(frame, made, None, None);
         self.order.advance(vec![id]);
     }

@@ -132,6 +132,7 @@ pub enum Condition {
 
 /// How an application is worked.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a profile has one or two of them")]
 pub enum ServiceTemplate {
     /// As a process of its own.
     Process {

@@ -19,6 +19,7 @@ use super::{
     template::{Slot, Template},
 };
 use crate::{
+    cluster::Parameter,
     document::{Document, Item, Section, closest},
     fault::{Fault, FaultCode, Report},
     ids::{Digest, ProfileName},
@@ -76,6 +77,7 @@ fn profile(top: &Section<'_>, text: &str) -> Option<Profile> {
     let stages = stage::list(top, "stage", &context);
     let undo = stage::list(top, "undo", &context);
     top.check_keys();
+    defaults(top, &context);
     // What is missing may be what could not be read.
     if !top.document().failed() {
         whole(top, &service, &stages, &undo);
@@ -250,6 +252,21 @@ fn one_of<T>(table: &Section<'_>, keys: &str) -> Option<T> {
             .allowed(keys),
     );
     None
+}
+
+/// Defaults may hold placeholders, but only such as have a meaning wherever the parameter is used.
+fn defaults(top: &Section<'_>, context: &Context) {
+    let uses = context.uses.borrow();
+    for (key, decl) in &context.parameters {
+        let Some(Parameter::Text(text)) = &decl.default else { continue };
+        let place = uses.get(key).copied().unwrap_or(Place::PLAIN);
+        let Ok(template) = Template::parse(text) else { continue };
+        for (slot, refusal) in template.slots().filter_map(|slot| Some((slot, place.refuses(slot)?))) {
+            let mut fault = refused(slot, refusal);
+            fault.message = format!("the default of the parameter {key:?}: {}", fault.message);
+            top.document().push(fault);
+        }
+    }
 }
 
 /// What every offline upgrade must do and no profile may leave out.

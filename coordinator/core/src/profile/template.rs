@@ -120,10 +120,7 @@ impl Template {
 
     /// The parameter that this template is, if it is nothing else.
     pub fn only_parameter(&self) -> Option<&str> {
-        match self.parts.as_slice() {
-            [Part::Slot(Slot::Parameter(key))] => Some(key),
-            _ => None,
-        }
+        if let [Part::Slot(Slot::Parameter(key))] = self.parts.as_slice() { Some(key) } else { None }
     }
 }
 

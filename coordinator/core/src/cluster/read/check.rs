@@ -69,7 +69,7 @@ fn agents(document: &Document<'_>, draft: &Draft) {
     }
 }
 
-fn known<'d>(draft: &'d Draft) -> Vec<&'d str> {
+fn known(draft: &Draft) -> Vec<&str> {
     draft.members.all.keys().chain(draft.witnesses.all.keys()).map(MemberName::as_str).collect()
 }
 
@@ -223,6 +223,14 @@ fn balancers(document: &Document<'_>, draft: &Draft) {
 }
 
 fn executors(document: &Document<'_>, named: &[Reference], what: &str, at: &Range<usize>, agents: usize) {
+    let mut seen: Vec<&MemberName> = Vec::new();
+    for reference in named {
+        if seen.contains(&&reference.name) {
+            let fault = Fault::new(FaultCode::DuplicateKey, format!("{} is named twice", reference.name));
+            document.at(reference.span.clone(), fault.found("a second time").help("name it once"));
+        }
+        seen.push(&reference.name);
+    }
     let one = if named.is_empty() { agents < 2 } else { named.len() < 2 };
     if one {
         document.at(

@@ -58,7 +58,7 @@ fn database(item: &Item<'_>, name_at: Range<usize>) -> Option<ReadDatabase> {
             Fault::new(FaultCode::UnknownKey, "SQLite has no logins")
                 .help("delete admin, or change the engine"),
         ),
-        (_, _) => {}
+        (Some(Engine::Postgres | Engine::Sqlite) | None, _) => {}
     }
     let door_item = table.get("door");
     let door = door_item.as_ref().map_or(engine.map(natural_door), |item| {

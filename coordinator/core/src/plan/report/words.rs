@@ -91,11 +91,7 @@ pub(super) fn numbers(steps: &[StepId]) -> String {
 
 /// Names of the backup sets.
 pub(super) fn sets(plan: &Plan) -> Vec<String> {
-    plan.steps
-        .iter()
-        .filter_map(|s| match &s.action {
-            Action::Backup(backup) => Some(backup.set.clone()),
-            _ => None,
-        })
-        .collect()
+    let set =
+        |step: &Step| if let Action::Backup(backup) = &step.action { Some(backup.set.clone()) } else { None };
+    plan.steps.iter().filter_map(set).collect()
 }

@@ -4,7 +4,10 @@ use crate::{
     cluster::Parameter,
     document::{Item, Section},
     fault::{Fault, FaultCode},
-    profile::model::{ParameterDecl, ParameterKind},
+    profile::{
+        model::{ParameterDecl, ParameterKind},
+        template::{SLOTS, Template},
+    },
     time::Millis,
 };
 use std::collections::BTreeMap;
@@ -30,7 +33,18 @@ fn declaration(item: &Item<'_>) -> Option<ParameterDecl> {
         _ => ParameterKind::Table,
     };
     let required = table.get("required").and_then(|item| item.flag()).unwrap_or(false);
-    let default = table.get("default").and_then(|item| parameter(&item, &kind));
+    let default = table.get("default").and_then(|item| {
+        let value = parameter(&item, &kind)?;
+        let texts = match &value {
+            Parameter::Text(text) => std::slice::from_ref(text),
+            Parameter::List(texts) => texts,
+            Parameter::Number(_) | Parameter::Flag(_) => &[],
+        };
+        for error in texts.iter().filter_map(|text| Template::parse(text).err()) {
+            item.fault(Fault::new(FaultCode::BadPlaceholder, error.to_string()).allowed(SLOTS));
+        }
+        Some(value)
+    });
     let about = table.get("about").and_then(|item| item.text()).unwrap_or_default().to_owned();
     table.finish();
     Some(ParameterDecl { kind, required, default, about })
