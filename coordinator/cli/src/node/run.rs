@@ -1,7 +1,7 @@
 //! One agent process from its settings to its end.
 
 use super::{Founding, NodeError, found};
-use lockkeeper_adapters::SystemHost;
+use lockkeeper_adapters::{SystemHost, system::Timed};
 use lockkeeper_agent::{
     clock::SystemClock,
     data::DataDir,
@@ -90,12 +90,12 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     let store = open_store(&identity, &data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let journal = open_journal(&data, clock.wall_ms())?;
-    let host = Arc::new(SystemHost::new(lockkeeper_adapters::Settings {
+    let host = Arc::new(Timed::new(SystemHost::new(lockkeeper_adapters::Settings {
         data_dir: settings.data.clone(),
         member: settings.name.clone(),
         program: std::env::current_exe().map_err(NodeError::Program)?,
         database_programs: std::path::PathBuf::new(),
-    }));
+    })));
     let (report, reports) = watch::channel(HostReport::default());
     let coordinator = Coordinator::start::<Production>(Parts {
         me: settings.name.clone(),

@@ -11,9 +11,11 @@ mod prove;
 mod release;
 mod run;
 mod service;
+mod timed;
 mod upgrade;
 
 pub use attempt::{AttemptDir, Note};
+pub use timed::Timed;
 
 use crate::{HostCode, exec::unit::Units, probe::settle::Progress, template::Values};
 use async_trait::async_trait;
