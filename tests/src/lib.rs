@@ -2,5 +2,6 @@
 
 pub mod access;
 pub mod bed;
+pub mod bench;
 pub mod loopback;
 pub mod small_site;
