@@ -6,8 +6,12 @@
 mod postgres {
     mod backup;
     mod bed;
+    mod crash;
     mod cycle;
+    mod failover;
     mod fence;
     mod ledger;
+    mod server;
     mod strangers;
+    mod tls;
 }

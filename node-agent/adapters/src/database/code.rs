@@ -2,6 +2,7 @@
 //!
 //! Knows nothing about engines: a code says what is wrong, the text beside it says where.
 
+use super::evidence;
 use lockkeeper_agent::host::{Blocked, Failure, Postcheck, Precheck};
 
 /// Why a database adapter says no.
@@ -276,7 +277,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Failure {
             code: refusal.code.as_str().to_owned(),
-            text: format!("{}: {}", refusal.code.word(), refusal.text),
+            text: evidence::clip(format!("{}: {}", refusal.code.word(), refusal.text)),
         }
     }
 }
@@ -287,10 +288,10 @@ impl Refusal {
         match self.code.remedy() {
             Some(remedy) => Precheck::Blocked(Blocked {
                 code: self.code.as_str().to_owned(),
-                text: format!("{}: {}", self.code.word(), self.text),
+                text: evidence::clip(format!("{}: {}", self.code.word(), self.text)),
                 remedy: remedy.to_owned(),
             }),
-            None => Precheck::Unknown(self.to_string()),
+            None => Precheck::Unknown(evidence::clip(self.to_string())),
         }
     }
 

@@ -12,7 +12,7 @@ pub use code::{Answer, DatabaseCode, Refusal};
 
 use crate::door::judge::{Judgement, judge};
 use async_trait::async_trait;
-use lockkeeper_agent::host::{DatabaseFacts, Failure, Postcheck, Precheck, Work};
+use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::{
     cluster::{DatabaseSpec, Door, Engine, SecretRef},
     ids::{DatabaseName, MemberName},
@@ -113,6 +113,10 @@ pub fn adapter(
         (Engine::Postgres, Door::Login) => {
             Ok(Box::new(postgres::Postgres::new(name.clone(), spec.clone(), means.clone())))
         }
+        (Engine::Sqlite, Door::PathPerEpoch) if matches!(spec.name.as_str(), "" | "ledger" | "current") => {
+            let why = format!("{name}: a SQLite database cannot be called {:?}", spec.name);
+            Err(DatabaseCode::Unsupported.refuse(why).into())
+        }
         (Engine::Sqlite, Door::PathPerEpoch) => {
             Ok(Box::new(sqlite::Sqlite::new(name.clone(), spec.clone(), means)))
         }
@@ -134,6 +138,23 @@ fn grant_holder(name: &DatabaseName, work: &Work) -> Answer<MemberName> {
         None => Err(DatabaseCode::GrantClosed
             .refuse(format!("the log has no open grant of {name}, the step carries {}", work.token))),
     }
+}
+
+/// What the attempt of a grant left: the schema's version as the output `judge.NAME`, and a sentence for the evidence.
+/// A schema that cannot be read is told and leaves no output; then the attempt counts as having touched the database.
+async fn judged(adapter: &dyn DatabaseAdapter, name: &DatabaseName, work: &Work, done: Done) -> Done {
+    let Some(query) = work.inputs.get(&format!("schema.{name}.query")) else { return done };
+    let mut done = done;
+    let told = match adapter.query_value(query).await {
+        Ok(value) => {
+            let told = format!("; the schema reads {value}");
+            done.outputs.insert(format!("judge.{name}"), value);
+            told
+        }
+        Err(failure) => format!("; the schema cannot be read: {failure}"),
+    };
+    done.evidence = evidence::clip(done.evidence + &told);
+    done
 }
 
 /// Runs what waits for files or for SQLite on a thread that may wait.

@@ -144,6 +144,11 @@ impl LedgerRows {
         self.grants.iter().find(|row| row.group == *group && row.token == token)
     }
 
+    /// Whether this rollout ever had a grant here, so that its attempts may have written.
+    pub fn granted_in(&self, group: &ClusterId, rollout: RolloutId) -> bool {
+        self.grants.iter().any(|row| row.group == *group && row.rollout == rollout)
+    }
+
     /// Whether the group may shut the door.
     pub fn may_shut(&self, group: &ClusterId, token: Token) -> Answer<Standing> {
         self.nobody_else(group)?;

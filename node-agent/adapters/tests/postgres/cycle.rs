@@ -52,7 +52,9 @@ async fn a_whole_rollout_lets_one_holder_in_and_gives_everything_back() {
     let (judgement, value) = executor.judge(&probe(), true).await.unwrap();
     assert_eq!((judgement, value.as_str()), (Judgement::Finished, "26"));
 
-    rollout.step(&executor, "n1", Do::Close, token(20)).await;
+    rollout.inputs.insert("schema.main.query".into(), SCHEMA.into());
+    let closed = rollout.step(&executor, "n1", Do::Close, token(20)).await;
+    assert_eq!(closed.outputs["judge.main"], "26");
     assert_eq!(bed.server.sql("postgres", "select count(*) from pg_roles where rolname like 'lk\\_%'"), "0");
     let opened = rollout.step(&executor, "n1", Do::Open, token(30)).await;
     assert_eq!(opened.read_back, rollout.captured);

@@ -92,6 +92,28 @@ async fn a_frozen_holder_thawed_after_the_close_writes_nothing() {
     next.step(&executor, "n1", Do::Close, token(40)).await;
 }
 
+/// The owner may drop or rename its database from any other; so must a member of it, until it is out.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_the_holder_end_in_every_database() {
+    let bed = Bed::new();
+    let executor = bed.adapter("n1");
+    let mut rollout = open_grant(&bed, 20).await;
+    let values = bed.adapter("n2").holder_values(&rollout.work("n2", Do::Mint, token(20))).await.unwrap();
+    let mut elsewhere = bed
+        .server
+        .psql("lk_main_1_20", "postgres")
+        .env("PGPASSWORD", values["credential.password"].expose_secret())
+        .args(["-c", "select pg_sleep(600)"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let there = "select count(*) from pg_stat_activity where usename = 'lk_main_1_20'";
+    wait_for("the session is there", || bed.server.sql("postgres", there) == "1");
+    rollout.step(&executor, "n1", Do::Close, token(20)).await;
+    wait_for("it is ended", || elsewhere.try_wait().unwrap().is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_holder_acts_as_the_owner_and_cannot_open_the_door() {
     let bed = Bed::new();
@@ -196,8 +218,14 @@ async fn a_login_that_owns_objects_is_kept_without_log_in() {
     let executor = bed.adapter("n1");
     let mut rollout = open_grant(&bed, 20).await;
     bed.server.sql("appdb", "create table stray (n int); alter table stray owner to lk_main_1_20");
+    // A schema that cannot be read does not keep the grant open; it is told and leaves no verdict.
+    rollout.inputs.insert("schema.main.query".into(), "select nothing".into());
     let closed = rollout.step(&executor, "n1", Do::Close, token(20)).await;
     assert!(closed.evidence.contains("kept, cannot log in"), "{}", closed.evidence);
+    assert!(closed.evidence.contains("the schema cannot be read"), "{}", closed.evidence);
+    assert!(closed.outputs.is_empty());
+    let member = "select pg_has_role('lk_main_1_20', 'appowner', 'MEMBER')";
+    assert_eq!(bed.server.sql("postgres", member), "f");
     rollout.step(&executor, "n1", Do::Open, token(30)).await;
     assert_eq!(bed.logins(), "app,lockkeeper,postgres,reporting");
 }

@@ -71,22 +71,39 @@ async fn two_executors_at_once_leave_one_door() {
     assert_eq!(bed.server.sql("lockkeeper", doors), r#"15 shut {"logins":["app","reporting"]}"#);
 }
 
+/// Somebody who keeps the ledger's lock is waited for, not for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_timeline_is_a_finding() {
+async fn a_lock_that_is_never_let_go_has_a_code() {
     let bed = Bed::new();
     let executor = bed.adapter("n1");
-    let mut rollout = Rollout::new("c-1").granted("n2", token(20));
+    let mut rollout = Rollout::new("c-1");
     rollout.step(&executor, "n1", Do::Shut, token(14)).await;
-    rollout.step(&bed.adapter("n2"), "n2", Do::Mint, token(20)).await;
-    rollout.step(&executor, "n1", Do::Admit, token(20)).await;
-    bed.server.sql("lockkeeper", "update ledger_1.upgrade_grant set timeline = 9");
-    assert_eq!(refused(&executor, &rollout.work("n1", Do::Admit, token(20))).await, "LK5229");
-    // The holder is shut out all the same; then a person judges.
-    let work = rollout.work("n1", Do::Close, token(20));
-    executor.perform(&work).await.unwrap();
-    let after = format!("{:?}", executor.postcheck(&work).await);
-    assert!(after.contains("Refuted") && after.contains("LK5229"), "{after}");
-    assert!(!bed.can_enter("lk_main_1_20"));
+    let mut keeper = bed
+        .server
+        .psql("lockkeeper", "lockkeeper")
+        .args(["-c", "begin; select 1 from ledger_1.target for update; select pg_sleep(600)"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let asleep =
+        "select count(*) from pg_stat_activity where datname = 'lockkeeper' and query like '%pg_sleep%'";
+    wait_for("the lock is kept", || bed.server.sql("postgres", asleep) == "1");
+    assert_eq!(act_refused(&executor, &rollout.work("n1", Do::Open, token(15))).await.code, "LK5231");
+    keeper.kill().unwrap();
+    keeper.wait().unwrap();
+    bed.server.sql("postgres", "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()");
+    rollout.step(&executor, "n1", Do::Open, token(15)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_is_no_server() {
+    let bed = Bed::new();
+    bed.server.freeze();
+    let failure = bed.adapter("n1").facts(SCHEMA).await.unwrap_err();
+    bed.server.thaw();
+    assert_eq!(failure.code, "LK5215");
+    assert!(failure.text.contains("did not answer"), "{failure}");
+    bed.adapter("n1").facts(SCHEMA).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,9 @@ async fn a_whole_rollout_gives_the_holder_a_file_of_its_own() {
     tool.run("update schema set version = '2'");
     drop(tool);
     assert_eq!(adapter.judge(&probe(), true).await.unwrap().0, Judgement::Finished);
-    rollout.step(&adapter, "n1", Do::Close, token(20)).await;
+    rollout.inputs.insert("schema.main.query".into(), SCHEMA.into());
+    let closed = rollout.step(&adapter, "n1", Do::Close, token(20)).await;
+    assert_eq!(closed.outputs["judge.main"], "2");
     let opened = rollout.step(&adapter, "n1", Do::Open, token(30)).await;
     assert_eq!(opened.read_back, rollout.captured);
     assert_eq!(bed.current().as_deref(), Some("main-1-20.db"));

@@ -185,7 +185,7 @@ impl Postgres {
     }
 
     /// The role whose objects the upgrade changes. It must not be able to open the door by itself.
-    async fn owner(&self, session: &Session) -> Answer<String> {
+    pub(super) async fn owner(&self, session: &Session) -> Answer<String> {
         let rows = session.rows(OWNER, &[&self.spec.name, &self.spec.owner]).await?;
         let Some([Some(owner), superuser, createrole]) =
             rows.into_iter().next().and_then(|row| <[Option<String>; 3]>::try_from(row).ok())

@@ -9,7 +9,7 @@ use super::{
     strangers::{self, Whom},
 };
 use crate::{
-    database::{Answer, DatabaseCode, evidence},
+    database::{Answer, DatabaseCode, evidence, judged},
     door::ledger::{GrantRow, GrantState, LedgerRows, Standing},
 };
 use lockkeeper_agent::host::{Done, Postcheck, Precheck, Work};
@@ -21,14 +21,19 @@ impl Postgres {
         let found = self.find().await?;
         let rows = ledger::look(&found.primary, &found.place).await?;
         if rows.may_close(&work.cluster, work.token)? == Standing::Again {
-            return Ok(Precheck::AlreadyDone(self.close_proof(work, &found).await?));
+            let done = self.close_proof(work, &found).await?;
+            return Ok(Precheck::AlreadyDone(judged(self, &self.name, work, done).await));
         }
         Ok(Precheck::Ready { captured: String::new() })
     }
 
     pub(super) async fn close_perform(&self, work: &Work) -> Answer<()> {
         let login = self.login_of(work.token)?;
-        let Found { primary, place, login: admin, .. } = self.find().await?;
+        // A dead instance must not keep the holder in; that all agree is proven afterwards.
+        let (Found { primary, place, login: admin, .. }, silent) = self.find_answering().await?;
+        for refusal in silent {
+            tracing::warn!(database = %self.name, %refusal, "the grant is closed without this instance");
+        }
         let primary = primary.into_ledger(&admin).await?;
         if !self.no_new_session(work, &primary, &place, &login).await? {
             return Ok(());
@@ -60,7 +65,7 @@ impl Postgres {
         let done = self.close_proof(work, &found).await?;
         // The holder is out either way; that the primary changed meanwhile is for a person to judge.
         same_timeline(&rows, work, &found.place)?;
-        Ok(Postcheck::Proven(done))
+        Ok(Postcheck::Proven(judged(self, &self.name, work, done).await))
     }
 
     /// Disables the login and commits that. Answers whether there is anything left to do.
@@ -107,6 +112,8 @@ impl Postgres {
                 Ok(()) => "dropped",
                 Err(code) if code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST => {
                     session.run("rollback to savepoint before_drop").await?;
+                    let owner = self.owner(session).await?;
+                    session.run(&format!("revoke {} from {}", sql::name(&owner), sql::name(login))).await?;
                     "kept without log-in, as it owns objects or holds privileges"
                 }
                 Err(code) => {

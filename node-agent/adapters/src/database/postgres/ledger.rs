@@ -12,6 +12,7 @@ use crate::{
     door::ledger::{DoorRow, DoorState, GrantRow, GrantState, LedgerRows},
 };
 use lockkeeper_core::ids::{ClusterId, Generation, LogIndex, RolloutId, Token};
+use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
 
 /// Name of the ledger's database.
@@ -25,7 +26,8 @@ const TABLES: &str = "
 create schema if not exists ledger_1;
 create table if not exists ledger_1.target (
     system text not null, database text not null, name text not null,
-    address text not null, fingerprint text not null, seen timestamptz not null default clock_timestamp(),
+    timeline bigint not null, address text not null, fingerprint text not null, instances text not null,
+    seen timestamptz not null default clock_timestamp(),
     primary key (system, database));
 create table if not exists ledger_1.upgrade_grant (
     system text not null, database text not null, timeline bigint not null, grp text not null,
@@ -65,6 +67,10 @@ pub struct Place {
     pub address: String,
     /// Digest of the server host's machine id; empty when the administrator may not read it.
     pub fingerprint: String,
+    /// The instance it was found by, as the cluster file writes it.
+    pub instance: String,
+    /// All instances of the cluster file.
+    pub instances: BTreeSet<String>,
 }
 
 /// A session on a server, on the ledger if there is one.
@@ -99,7 +105,7 @@ impl Server {
     }
 
     /// Which database `name` is, and where.
-    pub async fn place(&self, name: &str) -> Answer<Place> {
+    pub async fn place(&self, name: &str, instances: &[Instance]) -> Answer<Place> {
         let rows = self
             .session
             .rows(
@@ -131,7 +137,15 @@ impl Server {
         };
         let timeline =
             timeline.parse().map_err(|_| DatabaseCode::QueryShape.refuse("a timeline that is no number"))?;
-        Ok(Place { system, database, timeline, address, fingerprint })
+        Ok(Place {
+            system,
+            database,
+            timeline,
+            address,
+            fingerprint,
+            instance: self.instance.to_string(),
+            instances: instances.iter().map(ToString::to_string).collect(),
+        })
     }
 
     /// Goes on in the ledger, which is made if it is missing.
@@ -187,11 +201,21 @@ impl<'s> Act<'s> {
             session.run(&format!("begin; select pg_advisory_xact_lock({MAKING});{TABLES}commit")).await?;
         }
         session.run("begin").await?;
+        let instances = listed(&place.instances);
+        let timeline = number(place.timeline)?;
         session
             .rows(
-                "insert into ledger_1.target (system, database, name, address, fingerprint)
-                 values ($1, $2, $3, $4, $5) on conflict (system, database) do nothing",
-                &[&place.system, &place.database, &name, &place.address, &place.fingerprint],
+                "insert into ledger_1.target (system, database, name, timeline, address, fingerprint, instances)
+                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (system, database) do nothing",
+                &[
+                    &place.system,
+                    &place.database,
+                    &name,
+                    &timeline,
+                    &place.address,
+                    &place.fingerprint,
+                    &instances,
+                ],
             )
             .await?;
         session
@@ -200,7 +224,15 @@ impl<'s> Act<'s> {
                 &[&place.system, &place.database],
             )
             .await?;
-        same_place(session, place).await?;
+        let known = same_place(session, place).await?;
+        let instances = listed(&known.union(&place.instances).cloned().collect());
+        session
+            .rows(
+                "update ledger_1.target set timeline = $3, address = $4, fingerprint = $5, instances = $6
+                 where system = $1 and database = $2",
+                &[&place.system, &place.database, &timeline, &place.address, &place.fingerprint, &instances],
+            )
+            .await?;
         let rows = rows(session, place).await?;
         Ok(Act { session, place, rows })
     }
@@ -302,27 +334,37 @@ pub struct Audit<'a> {
 }
 
 /// Refuses when the ledger knows this very database at another address or on another host: one of both is a copy.
-async fn same_place(session: &Session, place: &Place) -> Answer<()> {
+/// Only a fail-over moves a database: to a later timeline, and to an instance that was declared before it. Answers the
+/// instances that were ever declared.
+async fn same_place(session: &Session, place: &Place) -> Answer<BTreeSet<String>> {
     let known = session
         .rows(
-            "select address, fingerprint from ledger_1.target where system = $1 and database = $2",
+            "select timeline::text, address, fingerprint, instances from ledger_1.target
+             where system = $1 and database = $2",
             &[&place.system, &place.database],
         )
         .await?;
-    for row in known {
-        let [address, fingerprint] =
-            <[Option<String>; 2]>::try_from(row).unwrap_or_default().map(Option::unwrap_or_default);
-        let other_host =
-            !fingerprint.is_empty() && !place.fingerprint.is_empty() && fingerprint != place.fingerprint;
-        if address != place.address || other_host {
-            return Err(DatabaseCode::TwinDatabase.refuse(format!(
-                "server {} database {} was known at {address} (host {fingerprint:?}) and is now found at {} (host {:?}): \
-                 one of both is a copy",
-                place.system, place.database, place.address, place.fingerprint
-            )));
-        }
+    let Some(row) = known.into_iter().next() else { return Ok(BTreeSet::new()) };
+    let [timeline, address, fingerprint, instances] = texts(row)?;
+    let instances: BTreeSet<String> = instances.lines().map(str::to_owned).collect();
+    let other_host =
+        !fingerprint.is_empty() && !place.fingerprint.is_empty() && fingerprint != place.fingerprint;
+    let moved = address != place.address || other_host;
+    let before = count(&timeline)?;
+    let failed_over = place.timeline > before && instances.contains(&place.instance);
+    if place.timeline < before || (moved && !failed_over) {
+        return Err(DatabaseCode::TwinDatabase.refuse(format!(
+            "server {} database {} was known at {address} (timeline {timeline}, host {fingerprint:?}) and is now found \
+             at {} (timeline {}, host {:?}): one of both is a copy",
+            place.system, place.database, place.address, place.timeline, place.fingerprint
+        )));
     }
-    Ok(())
+    Ok(instances)
+}
+
+/// Instances as the ledger keeps them.
+fn listed(instances: &BTreeSet<String>) -> String {
+    instances.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
 async fn rows(session: &Session, place: &Place) -> Answer<LedgerRows> {

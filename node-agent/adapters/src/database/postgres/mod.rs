@@ -20,7 +20,7 @@ mod sql;
 mod strangers;
 mod tls;
 
-use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Step, evidence};
+use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Refusal, Step, evidence};
 use crate::door::{login::login_name, mint::GrantSecrets};
 use async_trait::async_trait;
 use ledger::{Place, Server};
@@ -85,24 +85,42 @@ impl Postgres {
 
     /// Looks at every instance: all must answer, exactly one must take writes.
     async fn find(&self) -> Answer<Found> {
-        let login = self.login().await?;
-        let mut primaries = Vec::new();
-        let mut standbys = Vec::new();
-        for instance in self.instances()? {
-            let server = Server::open(&instance, &login, Purpose::Ledger).await?;
-            if server.standby { standbys.push(server) } else { primaries.push(server) }
+        let (found, silent) = self.find_answering().await?;
+        match silent.into_iter().next() {
+            None => Ok(found),
+            Some(refusal) => Err(refusal),
         }
-        let [primary] = <[Server; 1]>::try_from(primaries).map_err(|all: Vec<Server>| {
-            let named: Vec<String> = all.iter().map(|server| server.instance.to_string()).collect();
-            DatabaseCode::Primary.refuse(format!(
-                "exactly one instance must take writes, found {} [{}] and {} that replay",
-                named.len(),
-                named.join(", "),
-                standbys.len()
-            ))
-        })?;
-        let place = primary.place(&self.spec.name).await?;
-        Ok(Found { primary, standbys, place, login })
+    }
+
+    /// Looks at every instance that answers, exactly one of which must take writes; with those that do not answer.
+    /// Enough to shut somebody out; what opens or proves needs them all.
+    async fn find_answering(&self) -> Answer<(Found, Vec<Refusal>)> {
+        let login = self.login().await?;
+        let instances = self.instances()?;
+        let (mut primaries, mut standbys, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+        for instance in &instances {
+            match Server::open(instance, &login, Purpose::Ledger).await {
+                Ok(server) if server.standby => standbys.push(server),
+                Ok(server) => primaries.push(server),
+                Err(refusal) if refusal.code == DatabaseCode::Unreachable => silent.push(refusal),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        let named: Vec<String> = primaries.iter().map(|server| server.instance.to_string()).collect();
+        let primary = match (<[Server; 1]>::try_from(primaries), silent.first()) {
+            (Ok([primary]), _) => primary,
+            (Err(none), Some(refusal)) if none.is_empty() => return Err(refusal.clone()),
+            (Err(_), _) => {
+                return Err(DatabaseCode::Primary.refuse(format!(
+                    "exactly one instance must take writes, found {} [{}] and {} that replay",
+                    named.len(),
+                    named.join(", "),
+                    standbys.len()
+                )));
+            }
+        };
+        let place = primary.place(&self.spec.name, &instances).await?;
+        Ok((Found { primary, standbys, place, login }, silent))
     }
 
     /// A session in the target.
@@ -210,7 +228,7 @@ impl Postgres {
 #[async_trait]
 impl DatabaseAdapter for Postgres {
     async fn precheck(&self, work: &Work) -> Precheck {
-        self.look(work).await.unwrap_or_else(super::Refusal::into_precheck)
+        self.look(work).await.unwrap_or_else(Refusal::into_precheck)
     }
 
     async fn perform(&self, work: &Work) -> Result<(), Failure> {
@@ -218,7 +236,7 @@ impl DatabaseAdapter for Postgres {
     }
 
     async fn postcheck(&self, work: &Work) -> Postcheck {
-        self.look_after(work).await.unwrap_or_else(super::Refusal::into_postcheck)
+        self.look_after(work).await.unwrap_or_else(Refusal::into_postcheck)
     }
 
     async fn holder_values(&self, work: &Work) -> Result<BTreeMap<String, SecretString>, Failure> {

@@ -18,6 +18,9 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(20);
 const VALUE_LIMIT: Duration = Duration::from_secs(30);
 /// Limit of a statement that reads a whole table to prove a backup. The step's own deadline is shorter.
 const READ_ALL_LIMIT: Duration = Duration::from_secs(48 * 3600);
+/// How long an act on the ledger may stand still: an executor that froze inside one holds the lock, and the server ends
+/// its session after this, so that the next executor can act and the frozen one, thawed, finds nothing done.
+const IDLE_ACT_LIMIT: Duration = Duration::from_secs(8);
 /// How much longer than the server's own limit an answer may take to arrive.
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
 
@@ -97,7 +100,11 @@ impl Purpose {
              -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
         );
         match self {
-            Purpose::Ledger | Purpose::Restore => format!("{common} -c search_path=pg_catalog"),
+            Purpose::Ledger => format!(
+                "{common} -c search_path=pg_catalog -c synchronous_commit=on -c idle_in_transaction_session_timeout={}",
+                IDLE_ACT_LIMIT.as_millis()
+            ),
+            Purpose::Restore => format!("{common} -c search_path=pg_catalog"),
             Purpose::Inspect | Purpose::ReadAll => {
                 format!("{common} -c search_path=pg_catalog -c default_transaction_read_only=on")
             }
@@ -274,6 +281,12 @@ fn failed(error: &tokio_postgres::Error) -> Refusal {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
             DatabaseCode::Admin.refuse(format!("the administrator's login may not do this: {}", told(error)))
+        }
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => DatabaseCode::Ledger
+            .refuse(format!("another act holds the lock, or somebody blocks it: {}", told(error))),
+        // 57P01 to 57P05, 25P03: the server ended the session, or is going down.
+        Some(code) if code.code().starts_with("57P") || code.code() == "25P03" => {
+            DatabaseCode::Unreachable.refuse(format!("the server ended the session: {}", told(error)))
         }
         Some(_) => DatabaseCode::Statement.refuse(told(error)),
         None if error.is_closed() => {

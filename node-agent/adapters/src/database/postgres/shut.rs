@@ -104,7 +104,11 @@ impl Postgres {
         }
         let reading =
             self.prove_quiet(found, holder.as_deref(), strangers::SAMPLES).await.map_err(after_shut)?;
-        let backup = self.written_since(work, found).await?;
+        let backup = if rows.granted_in(&work.cluster, work.rollout) {
+            "a grant of this rollout was open since the backup".to_owned()
+        } else {
+            self.written_since(work, found).await?
+        };
         let captured = rows.door(&work.cluster).map(|door| door.captured.clone()).unwrap_or_default();
         let kept = if sorted.keep.is_empty() { "none".to_owned() } else { sorted.keep.join(", ") };
         Ok(evidence::done(format!(

@@ -26,6 +26,14 @@ const SESSIONS: &str = "
       and coalesce(a.backend_type, '') not in ('autovacuum worker', 'parallel worker')
     order by a.backend_start, a.pid";
 
+/// Sessions of the login `$1` in whatever database: the owner's rights on the database reach across.
+const HOLDERS: &str = "
+    select a.pid::text, coalesce(a.usename::text, ''), coalesce(host(a.client_addr), 'local'),
+           coalesce(a.application_name, ''), coalesce(a.backend_type, ''),
+           coalesce(to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''),
+           coalesce(a.state, '')
+    from pg_stat_activity a where a.usename = $1 order by a.backend_start, a.pid";
+
 /// Prepared transactions of the database `$1`: they hold changes that a later COMMIT PREPARED makes real.
 const PREPARED: &str = "
     select p.gid || ' of ' || p.owner || ' since '
@@ -165,7 +173,7 @@ pub fn forgotten(database: &str, strangers: &[Seen]) -> Refusal {
 pub enum Whom {
     /// Everybody but us, the tolerated and the holder.
     AllButHolder,
-    /// The holder alone.
+    /// The holder alone, in every database of the server.
     Holder,
 }
 
@@ -180,10 +188,15 @@ pub async fn end(
     let mut ended: Vec<Seen> = Vec::new();
     let mut quiet = 0;
     for _round in 0..KILL_ROUNDS {
-        let reading = read(session, database, judge).await?;
-        let present = match whom {
-            Whom::AllButHolder => [reading.strangers, reading.readers].concat(),
-            Whom::Holder => reading.holder,
+        let present = match (whom, judge.holder) {
+            (Whom::AllButHolder, _) => {
+                let reading = read(session, database, judge).await?;
+                [reading.strangers, reading.readers].concat()
+            }
+            (Whom::Holder, Some(login)) => {
+                session.rows(HOLDERS, &[&login]).await?.into_iter().map(seen).collect::<Answer<_>>()?
+            }
+            (Whom::Holder, None) => Vec::new(),
         };
         if present.is_empty() {
             quiet += 1;

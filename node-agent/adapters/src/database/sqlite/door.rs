@@ -104,7 +104,11 @@ impl Sqlite {
         }
         let live = self.live(rows)?;
         let quiet = self.prove_quiet(&self.place.file(&live), DatabaseCode::StrangerAfterShut).await?;
-        let backup = self.written_since(work, &live).await?;
+        let backup = if rows.granted_in(&work.cluster, work.rollout) {
+            "a grant of this rollout was open since the backup".to_owned()
+        } else {
+            self.written_since(work, &live).await?
+        };
         Ok(evidence::done(format!(
             "door of {} shut with token {}: link current -> {live} taken away; {quiet}; {backup}",
             self.place.directory.display(),

@@ -6,7 +6,7 @@ use super::{
     ledger::{self, Act},
 };
 use crate::{
-    database::{Answer, DatabaseCode, evidence},
+    database::{Answer, DatabaseCode, evidence, judged},
     door::ledger::{DoorRow, GrantRow, GrantState, LedgerRows, Standing},
 };
 use lockkeeper_agent::host::{Done, Postcheck, Precheck, Work};
@@ -99,7 +99,8 @@ impl Sqlite {
     pub(super) async fn close_precheck(&self, work: &Work) -> Answer<Precheck> {
         let rows = self.on_files(work, |this, _work| ledger::look(&this.place)).await?;
         if rows.may_close(&work.cluster, work.token)? == Standing::Again {
-            return Ok(Precheck::AlreadyDone(self.close_proof(work, &rows).await?));
+            let done = self.close_proof(work, &rows).await?;
+            return Ok(Precheck::AlreadyDone(judged(self, &self.name, work, done).await));
         }
         Ok(Precheck::Ready { captured: String::new() })
     }
@@ -169,7 +170,8 @@ impl Sqlite {
         if rows.may_close(&work.cluster, work.token)? == Standing::New {
             return Ok(Postcheck::NotYet("the ledger does not say that the grant is closed".to_owned()));
         }
-        Ok(Postcheck::Proven(self.close_proof(work, &rows).await?))
+        let done = self.close_proof(work, &rows).await?;
+        Ok(Postcheck::Proven(judged(self, &self.name, work, done).await))
     }
 
     async fn close_proof(&self, work: &Work, rows: &LedgerRows) -> Answer<Done> {
