@@ -2,14 +2,10 @@
 
 use crate::consensus::{Consensus, Leadership, Seat};
 use lockkeeper_core::{
-    cluster::Voters,
     ids::{MemberName, NodeId},
     rollout::State,
 };
 use tracing::{info, warn};
-
-/// The most voters a group has; more cost latency and win nothing for clusters of this size.
-const VOTERS_MAX: usize = 5;
 
 /// What should change now; at most one thing at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,29 +16,21 @@ pub enum Change {
     SetVoters(Vec<NodeId>),
 }
 
-/// How many voters there should be, and who may be one.
-fn wanted(state: &State) -> (usize, Vec<&MemberName>) {
-    let Some(config) = &state.config else { return (1, state.nodes.keys().collect()) };
-    let spec = &config.spec;
-    match &spec.voters {
-        Voters::List(names) => (names.len(), names.iter().collect()),
-        Voters::Auto => {
-            let names: Vec<_> = spec.members.keys().chain(spec.witnesses.keys()).collect();
-            let most = names.len().clamp(1, VOTERS_MAX);
-            (if most % 2 == 0 { most - 1 } else { most }, names)
-        }
+/// Who should vote: as the cluster file says, and before there is one whoever is enrolled first.
+fn wanted(state: &State) -> Vec<MemberName> {
+    match &state.config {
+        Some(config) => config.spec.voter_names(),
+        None => state.nodes.iter().min_by_key(|(_, n)| n.id).map(|(name, _)| name.clone()).into_iter().collect(),
     }
 }
 
 /// Compares what is with what should be. Pure.
 pub fn change(state: &State, now: &Leadership) -> Option<Change> {
     let known = |id: NodeId| now.voters.iter().any(|v| v.0 == id) || now.learners.iter().any(|l| l.0 == id);
-    let (count, names) = wanted(state);
-    // Only a node that may vote needs the log; the others subscribe.
-    let missing = state.nodes.iter().find(|(name, node)| names.contains(name) && !known(node.id));
-    if let Some((name, node)) = missing
-        && now.voters.len() + now.learners.len() < VOTERS_MAX.max(count)
-    {
+    let names = wanted(state);
+    // Whoever is enrolled holds the log, so that it knows the whole owed list; who votes is another question.
+    let missing = state.nodes.iter().find(|(_, node)| !known(node.id));
+    if let Some((name, node)) = missing {
         return Some(Change::AddLearner(node.id, name.clone()));
     }
     // A node enrolled anew has a new number; its old one must not count for a quorum any more.
@@ -54,9 +42,9 @@ pub fn change(state: &State, now: &Leadership) -> Option<Change> {
     if voters.len() < now.voters.len() {
         return Some(Change::SetVoters(voters));
     }
-    if voters.len() < count {
+    if voters.len() < names.len() {
         let ready = now.learners.iter().find(|(id, name, caught_up)| {
-            *caught_up && names.contains(&name) && state.nodes.get(name).is_some_and(|n| n.id == *id)
+            *caught_up && names.contains(name) && state.nodes.get(name).is_some_and(|n| n.id == *id)
         });
         if let Some((id, _, _)) = ready {
             voters.push(*id);
