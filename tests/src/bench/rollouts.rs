@@ -4,7 +4,7 @@ use super::{
     Samples, planning,
     trio::{Trio, person},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use lockkeeper_core::{
     identity::Role,
     ids::{PlanHash, RolloutId, StepId},
@@ -67,7 +67,11 @@ pub async fn overhead(trio: &mut Trio, text: &str, count: u32) -> Result<Overhea
         let watching = tokio::spawn(timeout(ROLLOUT_WITHIN, watch_over(views, hash)));
         let begun = Instant::now();
         trio.must(Some(&person("ola", Role::Operator)), Command::Apply { plan: Box::new(plan) }).await?;
-        let watched = watching.await?.context("the rollout did not end in time")??;
+        let Ok(watched) = watching.await? else {
+            let view = trio.voters[0].coordinator.group.follow().borrow().clone();
+            bail!("the rollout did not end in time; it waits at {:?}", waiting(&view.state));
+        };
+        let watched = watched?;
         overhead.rollouts.push(begun.elapsed());
         for seen in watched.0.values() {
             match (seen.assigned, seen.done) {
@@ -99,6 +103,13 @@ async fn watch_over(mut views: watch::Receiver<Arc<View>>, plan: PlanHash) -> Re
         }
         views.changed().await?;
     }
+}
+
+/// The steps that are begun and not done.
+fn waiting(state: &State) -> Vec<(StepId, &StepPhase)> {
+    let steps = state.rollout.iter().flat_map(|rollout| &rollout.steps);
+    let begun = |phase: &StepPhase| !phase.is_settled() && *phase != StepPhase::Pending;
+    steps.filter(|(_, record)| begun(&record.phase)).map(|(step, record)| (*step, &record.phase)).collect()
 }
 
 fn rollout<'a>(state: &'a State, plan: &PlanHash) -> Option<&'a Rollout> {

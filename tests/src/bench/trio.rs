@@ -44,6 +44,8 @@ pub struct Voter {
     // Aborted when dropped.
     agent: Option<Node>,
     served: JoinHandle<()>,
+    // Held: without it the agent would count as ended, and give no more signs of life.
+    _report: watch::Sender<HostReport>,
 }
 
 /// The three.
@@ -204,6 +206,7 @@ impl Makings<'_> {
         };
         let store = Store::create(&directory.join("raft.redb"), &marker, Blocking::Threads)?;
         let (clock, host) = (Arc::new(SystemClock), Arc::new(IdleHost));
+        let (report, reports) = watch::channel(HostReport::default());
         let coordinator = Coordinator::start::<Production>(Parts {
             me: name.clone(),
             incarnation: Incarnation(1),
@@ -216,7 +219,7 @@ impl Makings<'_> {
             local: LocalRights::default(),
             issuing: None,
             roots: vec![self.root.clone()],
-            report: watch::channel(HostReport::default()).1,
+            report: reports,
             scope: None,
         })
         .await?;
@@ -239,6 +242,6 @@ impl Makings<'_> {
             journal: Journal::open(Box::new(disk), clock.wall_ms())?,
         });
         let address = accepted.address.to_string();
-        Ok(Voter { name, coordinator, address, agent: Some(agent), served })
+        Ok(Voter { name, coordinator, address, agent: Some(agent), served, _report: report })
     }
 }
