@@ -41,11 +41,6 @@ pub fn text(result: &DemoResult, figures: &Figures, kept: Option<&Path>) -> Stri
     if result.fault.kind == FaultKind::None {
         lines.push("try: lockkeeper demo --fault kill-leader".to_owned());
     }
-    let shortcomings = result.shortcomings();
-    if !shortcomings.is_empty() {
-        lines.push(String::new());
-        lines.extend(shortcomings.iter().map(|text| format!("NOT A SUCCESS: {text}")));
-    }
     lines.join("\n") + "\n"
 }
 

@@ -62,6 +62,8 @@ pub struct DemoResult {
     pub owed: Vec<String>,
     /// Acknowledged or seeded notes that are not there.
     pub rows_lost: u64,
+    /// What the group waits for, if it did not come to an end.
+    pub why: Vec<String>,
     /// What was done to the agents.
     pub fault: FaultReport,
     /// What was checked.
@@ -126,6 +128,11 @@ impl DemoResult {
             changed: rollout.owed.len(),
             owed: owed.map(|owed| owed.key.clone()).collect(),
             rows_lost: figures.database.rows_lost,
+            why: rollout
+                .why
+                .iter()
+                .map(|why| format!("{}: {} {}", why.subject, why.code, why.text))
+                .collect(),
             fault,
             invariants,
         }
@@ -136,6 +143,9 @@ impl DemoResult {
         let mut all = Vec::new();
         let mut note = |wrong: bool, text: String| all.extend(wrong.then_some(text));
         note(self.state != Outcome::Completed, format!("the rollout ended {:?}", self.state).to_lowercase());
+        for why in &self.why {
+            note(true, format!("it waits: {why}"));
+        }
         note(self.fault.missed(), format!("fault-missed: {}", self.fault.effect));
         note(self.database_upgrades != 1, format!("{} database upgrades", self.database_upgrades));
         note(self.rows_lost > 0, format!("{} notes were lost", self.rows_lost));

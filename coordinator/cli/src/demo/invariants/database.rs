@@ -117,12 +117,14 @@ pub fn door_shut(evidence: &Evidence) -> Vec<String> {
     }
     let step =
         |action: &str| evidence.rollout.steps.iter().find(|s: &&StepView| s.action == action && !s.undo);
-    let (Some(shut), Some(open)) =
-        (step("shut-door").and_then(|s| s.ended), step("open-door").and_then(|s| s.began))
-    else {
-        found.push("the door was not shut and opened".to_owned());
+    let Some(shut) = step("shut-door").and_then(|step| step.ended) else {
+        if !evidence.rollout.grant.is_empty() {
+            found.push("a grant was given while the door stood open".to_owned());
+        }
         return found;
     };
+    // Not opened again: shut until all was over.
+    let open = step("open-door").and_then(|step| step.began).unwrap_or(evidence.figures.client.to);
     for (member, events) in &evidence.apps {
         for (from, to) in running(events) {
             if from < open && to.is_none_or(|to| to > shut) {

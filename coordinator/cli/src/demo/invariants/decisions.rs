@@ -10,8 +10,11 @@ pub fn old_kept(evidence: &Evidence) -> Vec<String> {
     changed.map(|(member, _)| format!("release {} of {member} was changed", evidence.plan.from)).collect()
 }
 
-/// Nothing is owed, and the balancer has every server as it was.
+/// At an end nothing is owed, and the balancer has every server as it was. A halt leaves all as it is, on purpose.
 pub fn owed_settled(evidence: &Evidence) -> Vec<String> {
+    if !["completed", "aborted"].contains(&evidence.rollout.state.as_str()) {
+        return Vec::new();
+    }
     let owed = evidence.rollout.owed.iter().filter(|owed| owed.state != "restored");
     let mut found: Vec<String> = owed.map(|owed| format!("{} is {}", owed.key, owed.state)).collect();
     let over = evidence.figures.client.to;

@@ -116,6 +116,28 @@ fn a_server_left_out_of_the_balancer_is_owed_whatever_the_group_says() {
 }
 
 #[test]
+fn a_halt_leaves_all_as_it_is_and_that_violates_nothing() {
+    let found = violated(|e| {
+        e.rollout.state = "halted".to_owned();
+        e.rollout.owed[0].state = "owed".to_owned();
+        let mut state = e.servers.last().unwrap().clone();
+        (state.admin_bits, state.op) = (1, 0);
+        e.servers.push(state);
+    });
+    assert_eq!(found, BTreeSet::new());
+}
+
+#[test]
+fn an_application_that_runs_behind_a_shut_door_is_found() {
+    let found = violated(|e| {
+        // The one that was never told to stop.
+        let (_, events) = e.apps.iter_mut().next().unwrap();
+        events.retain(|event| event.event != "stopped" || event.version == "2.0");
+    });
+    assert!(found.contains("door_shut"), "{found:?}");
+}
+
+#[test]
 fn stores_without_a_common_index_prove_nothing() {
     let found = violated(|e| {
         for (offset, store) in (0..).zip(e.stores.values_mut()) {

@@ -28,7 +28,11 @@ pub fn drained_before_stop(evidence: &Evidence) -> Vec<String> {
         for stop in stops {
             match of(evidence, member).rfind(|state| state.at <= stop.at) {
                 Some(state) if state.admin_bits == 1 => {}
-                state => found.push(format!("{member} was stopped while the balancer had it as {state:?}")),
+                Some(state) => found.push(format!(
+                    "{member} was stopped while the balancer had it as admin {} op {}",
+                    state.admin_bits, state.op
+                )),
+                None => found.push(format!("{member} was stopped, but the balancer never had it")),
             }
             let open = evidence.passed.iter().filter(|request| {
                 request.server.as_ref() == Some(member) && request.start < stop.at && stop.at < request.end
@@ -69,7 +73,11 @@ pub fn proven_before_admit(evidence: &Evidence) -> Vec<String> {
                         found.push(format!("{member} was let in {settled} ms after it was ready"));
                     }
                 }
-                other => found.push(format!("{member} was let in when its last word was {other:?}")),
+                Some(event) => found.push(format!(
+                    "{member} was let in when its last word was {} {}",
+                    event.version, event.event
+                )),
+                None => found.push(format!("{member} was let in before it said a word")),
             }
         }
     }
@@ -130,8 +138,13 @@ pub fn one_executor(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Every member ended in the new version, ready and in the balancer.
+/// At an end every member is in the version it shall be, ready and in the balancer.
 pub fn nobody_forgotten(evidence: &Evidence) -> Vec<String> {
+    let version = match evidence.rollout.state.as_str() {
+        "completed" => evidence.plan.to.as_str(),
+        "aborted" => evidence.plan.from.as_str(),
+        _no_end => return Vec::new(),
+    };
     let mut found = Vec::new();
     for member in evidence.plan.bound.members.keys() {
         let events = evidence.apps.get(member).map(Vec::as_slice).unwrap_or_default();
@@ -139,8 +152,12 @@ pub fn nobody_forgotten(evidence: &Evidence) -> Vec<String> {
             event.at <= over(evidence)
                 && ["start", "ready", "stopping", "stopped"].contains(&event.event.as_str())
         });
-        if !last.is_some_and(|event| event.event == "ready" && event.version == evidence.plan.to.as_str()) {
-            found.push(format!("the last word of {member} was {last:?}"));
+        match last {
+            Some(event) if event.event == "ready" && event.version == version => {}
+            Some(event) => {
+                found.push(format!("the last word of {member} was {} {}", event.version, event.event))
+            }
+            None => found.push(format!("{member} never said a word")),
         }
         if !of(evidence, member).rfind(|state| state.at <= over(evidence)).is_some_and(ServerState::takes_new)
         {
