@@ -1,6 +1,6 @@
 //! Ways to an agent: which context or socket, which addresses in which order, and what it means when one fails.
 
-use crate::{error::CliError, out};
+use crate::{error::CliError, out, render::failure::without_code};
 use lockkeeper_coordinator::{limits::MESSAGE_MAX, pki::OperatorContext};
 use lockkeeper_proto::{
     client::operator::{OperatorClient, ViewKind},
@@ -54,6 +54,8 @@ pub struct Session {
     change: Vec<Way>,
     /// For reading, in order; begins with those for changes.
     read: Vec<Way>,
+    /// For addresses that views tell of; none without an operator's certificate.
+    dialer: Option<TlsDialer>,
 }
 
 impl Where {
@@ -69,7 +71,7 @@ impl Where {
     /// only context. Must be called inside a runtime.
     pub fn session(&self) -> Result<Session, CliError> {
         if let Some(name) = &self.context {
-            return Ok(Session::of(by_address(&self.named(name)?)?));
+            return Session::of_context(&self.named(name)?);
         }
         let default = Path::new(DEFAULT_SOCKET);
         let socket = match &self.socket {
@@ -81,12 +83,38 @@ impl Where {
                 let client = OperatorClient::new(unix_channel(path.to_owned()), MESSAGE_MAX);
                 let change = vec![Way { name: path.display().to_string(), client }];
                 // Another identity may have other rights, so only reading falls back on the context.
-                let others = self.only().ok().and_then(|path| by_address(&path).ok()).unwrap_or_default();
+                let others = self.only().ok().and_then(|path| Session::of_context(&path).ok());
+                let (others, dialer) = others.map_or((Vec::new(), None), |s| (s.read, s.dialer));
                 let read = change.iter().cloned().chain(others).collect();
-                Ok(Session { change, read })
+                Ok(Session { change, read, dialer })
             }
-            None => Ok(Session::of(by_address(&self.only()?)?)),
+            None => Session::of_context(&self.only()?),
         }
+    }
+
+    /// Writes addresses into the context this place leads to, behind those it has; a socket has none. True if the
+    /// context knows more than before.
+    pub fn remember(&self, addresses: impl Iterator<Item = String>) -> Result<bool, CliError> {
+        let path = match (&self.context, &self.socket) {
+            (Some(name), _) => self.named(name)?,
+            (None, Some(_)) => return Ok(false),
+            (None, None) if Path::new(DEFAULT_SOCKET).exists() => return Ok(false),
+            (None, None) => self.only()?,
+        };
+        let mut context = OperatorContext::read(&path)?;
+        let known = context.addresses.len();
+        let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        for address in addresses {
+            if !context.addresses.contains(&address) {
+                context.addresses.push(address);
+            }
+        }
+        // One that was put together by hand, under another name, is its owner's business.
+        if context.addresses.len() == known || OperatorContext::path(&directory, &context.name) != path {
+            return Ok(false);
+        }
+        context.write(&directory)?;
+        Ok(true)
     }
 
     fn named(&self, name: &str) -> Result<PathBuf, CliError> {
@@ -118,25 +146,29 @@ impl Where {
     }
 }
 
-fn by_address(path: &Path) -> Result<Vec<Way>, CliError> {
-    let context = OperatorContext::read(path)?;
-    let tls = Tls::new(context.credentials, Revocations::none())?;
-    let dialer = TlsDialer::new(tls);
-    let way = |address: &String| Way {
-        name: address.clone(),
-        client: OperatorClient::new(dialer.channel(address, ExpectedPeer::AnyNode), MESSAGE_MAX),
-    };
-    Ok(context.addresses.iter().map(way).collect())
+impl Way {
+    fn to(dialer: &TlsDialer, address: &str) -> Self {
+        let channel = dialer.channel(address, ExpectedPeer::AnyNode);
+        Self { name: address.to_owned(), client: OperatorClient::new(channel, MESSAGE_MAX) }
+    }
 }
 
 impl Session {
-    fn of(ways: Vec<Way>) -> Self {
-        Self { read: ways.clone(), change: ways }
+    fn of_context(path: &Path) -> Result<Self, CliError> {
+        let context = OperatorContext::read(path)?;
+        let dialer = TlsDialer::new(Tls::new(context.credentials, Revocations::none())?);
+        let ways: Vec<Way> = context.addresses.iter().map(|address| Way::to(&dialer, address)).collect();
+        Ok(Self { change: ways.clone(), read: ways, dialer: Some(dialer) })
     }
 
     /// Ways for reading.
     pub fn ways(&self) -> &[Way] {
         &self.read
+    }
+
+    /// A way to an address that a view told of.
+    pub fn way_to(&self, address: &str) -> Option<Way> {
+        self.dialer.as_ref().map(|dialer| Way::to(dialer, address))
     }
 
     /// One view as JSON.
@@ -191,7 +223,8 @@ async fn ask<T>(
             }
             Err(status) => {
                 let code = code_of(&status).map(ToOwned::to_owned);
-                return Err(CliError::Answered { what, code, text: reason(&status) });
+                let text = without_code(&reason(&status)).to_owned();
+                return Err(CliError::Answered { what, code, text });
             }
         }
     }

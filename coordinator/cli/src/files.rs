@@ -84,6 +84,7 @@ mod tests {
     #[test]
     fn a_missing_directory_is_an_error_with_its_path() {
         let error = write_text(Path::new("/nonexistent/a"), "x", 0o600, Existing::Replace).unwrap_err();
-        assert_eq!((error.code(), error.to_string().as_str()), ("LK7008", "cannot write /nonexistent/a"));
+        assert_eq!(error.code(), "LK7008");
+        assert_eq!(error.to_string(), "cannot write /nonexistent/a");
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     connect::{Session, Way, another_may_answer, reason},
     error::CliError,
+    render::failure::without_code,
 };
 use futures::StreamExt as _;
 use lockkeeper_core::{ids::LogIndex, view::StatusView};
@@ -54,6 +55,7 @@ impl Watch {
     pub fn start(session: &Session, floor: LogIndex) -> Self {
         let (sender, updates) = mpsc::channel(QUEUE);
         let feed = Feed {
+            session: session.clone(),
             ways: session.ways().to_vec(),
             floor,
             sender,
@@ -79,6 +81,8 @@ impl Drop for Watch {
 }
 
 struct Feed {
+    session: Session,
+    /// Those of the session, then those that views told of.
     ways: Vec<Way>,
     floor: LogIndex,
     sender: mpsc::Sender<Update>,
@@ -89,10 +93,8 @@ struct Feed {
 
 /// Why one agent is not asked any longer.
 enum Left {
-    /// It or the way to it failed.
+    /// It or the way to it failed, or it knows too little, see [`BEHIND_MAX`].
     Failed(String),
-    /// It knows too little, see [`BEHIND_MAX`].
-    Behind(String),
     /// What was asked is refused everywhere.
     Refused(CliError),
     /// Nobody listens any more.
@@ -101,30 +103,42 @@ enum Left {
 
 impl Feed {
     async fn run(mut self) {
-        let ways = self.ways.clone();
+        let mut at = 0;
         loop {
-            for way in &ways {
-                match self.follow(way).await {
-                    Left::Nobody => return,
-                    Left::Refused(error) => {
-                        // The receiver may be gone, which is an end as well.
-                        let _ = self.sender.send(Update::End(error)).await;
+            // Ways may be added meanwhile, never taken away.
+            let Some(way) = self.ways.get(at).cloned() else { return };
+            match self.follow(&way).await {
+                Left::Nobody => return,
+                Left::Refused(error) => return self.end(error).await,
+                Left::Failed(why) => {
+                    let next = if self.ways.len() > 1 { "asking another" } else { "trying again" };
+                    if !self.note(format!("{}: {why}; {next}", way.name)).await {
                         return;
-                    }
-                    Left::Failed(why) | Left::Behind(why) => {
-                        let next = if ways.len() > 1 { "asking another" } else { "trying again" };
-                        if !self.note(format!("{}: {why}; {next}", way.name)).await {
-                            return;
-                        }
                     }
                 }
             }
-            if self.heard.elapsed() > SILENCE_MAX {
-                let error = CliError::LostSight { silence: self.heard.elapsed() };
-                let _ = self.sender.send(Update::End(error)).await;
-                return;
+            at = (at + 1) % self.ways.len();
+            if at == 0 {
+                if self.heard.elapsed() > SILENCE_MAX {
+                    let silence = self.heard.elapsed();
+                    return self.end(CliError::LostSight { silence }).await;
+                }
+                tokio::time::sleep(ROUND_PAUSE).await;
             }
-            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    async fn end(self, error: CliError) {
+        // The receiver may be gone, which is an end as well.
+        let _ = self.sender.send(Update::End(error)).await;
+    }
+
+    /// Remembers where the other agents are, for when this one dies.
+    fn learn(&mut self, view: &StatusView) {
+        for member in view.members.iter().filter(|m| m.enrolled) {
+            if !self.ways.iter().any(|way| way.name == member.address) {
+                self.ways.extend(self.session.way_to(&member.address));
+            }
         }
     }
 
@@ -157,13 +171,14 @@ impl Feed {
                 }
             };
             self.heard = Instant::now();
+            self.learn(&view);
             let (stale, behind) = (view.stamp.stale, view.stamp.applied < self.floor);
             if !stale && !behind {
                 good = Instant::now();
                 self.told.clear();
             } else if self.ways.len() > 1 && good.elapsed() > BEHIND_MAX {
                 let source = &view.stamp.source;
-                return Left::Behind(if stale {
+                return Left::Failed(if stale {
                     format!("{source} hears no quorum")
                 } else {
                     format!(
@@ -197,5 +212,6 @@ fn left(status: &Status) -> Left {
         return Left::Failed(reason(status));
     }
     let code = code_of(status).map(ToOwned::to_owned);
-    Left::Refused(CliError::Answered { what: "follow the status", code, text: reason(status) })
+    let text = without_code(&reason(status)).to_owned();
+    Left::Refused(CliError::Answered { what: "follow the status", code, text })
 }

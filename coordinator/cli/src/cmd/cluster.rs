@@ -76,7 +76,7 @@ Example:
 
 const APPLY_HELP: &str = "\
 Changes: the cluster file in the replicated log; its version goes up by one, and plans made before become stale.
-  No host is touched. Needs the role admin.
+  No host is touched. Your context (not with --socket) learns the agents' addresses. Needs the role admin.
 Ctrl-C: it may or may not be in force; look with `lockkeeper cluster show`.
 Exit codes: 0 in force; 1 errors in the file; 4 rejected (LK3028: a rollout is active, or your role may not).
 Example:
@@ -168,6 +168,13 @@ async fn apply(scene: &Scene, file: &ClusterFile) -> Result<Exit, CliError> {
         Ok(applied) => {
             let agents = spec.members.len() + spec.witnesses.len();
             out::say(&format!("{} is in force for {agents} agents, log {}", checked.name, applied.index));
+            let addresses = spec.members.values().chain(spec.witnesses.values()).map(|m| m.address.clone());
+            match scene.place.remember(addresses) {
+                Ok(true) => out::say("your context knows their addresses now"),
+                Ok(false) => {}
+                // The cluster file is in force all the same.
+                Err(error) => out::say(&format!("note: your context was not updated: {error}")),
+            }
             Ok(Exit::Done)
         }
         Err(exit) => Ok(exit),

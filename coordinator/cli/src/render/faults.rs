@@ -15,7 +15,7 @@ pub fn text(report: &Report, style: Style) -> String {
 }
 
 fn drawn(report: &Report, theme: GraphicalTheme) -> String {
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_context_lines(0);
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_context_lines(1);
     let mut text = String::new();
     for fault in &report.faults {
         let shown = Shown::new(fault, &report.source);

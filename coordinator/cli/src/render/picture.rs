@@ -55,6 +55,9 @@ fn member(view: &StatusView, member: &MemberView, moment: &Moment) -> MemberPict
         }
     }
     picture.doing = doing(rollout, &member.name, moment);
+    if picture.doing.is_empty() && member.role == "witness" {
+        picture.doing = "(witness)".to_owned();
+    }
     picture
 }
 
@@ -78,7 +81,8 @@ fn doing(rollout: &RolloutView, member: &str, moment: &Moment) -> String {
         Some(step) if !is_over(rollout) && rollout.state != "aborting" => {
             match rollout.why.iter().find(|w| step_of(w) == Some(step.id)) {
                 Some(why) => format!("waits: {}", why.text),
-                None => format!("next: {}", step.action),
+                None if rollout.state == "running" => format!("next: {}", step.action),
+                None => format!("{} before {}", rollout.state, step.action),
             }
         }
         Some(_) | None => String::new(),

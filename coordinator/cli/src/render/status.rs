@@ -8,10 +8,16 @@ use super::{
     table::Table,
     why,
 };
-use lockkeeper_core::view::{RolloutView, StatusView};
+use lockkeeper_core::{
+    rollout::Why,
+    view::{RolloutView, StatusView},
+};
 
 /// Width of the progress bar, in characters.
 const BAR: usize = 20;
+
+/// Reasons shown beside the status; `--why` shows all.
+const SHOWN: usize = 3;
 
 /// The whole status.
 pub fn text(view: &StatusView, moment: &Moment, paint: Paint) -> String {
@@ -23,9 +29,11 @@ pub fn text(view: &StatusView, moment: &Moment, paint: Paint) -> String {
     lines.push(super::members::table(view, moment).trim_end().to_owned());
     if let Some(rollout) = &view.rollout {
         lines.extend(held(rollout, moment));
-        if let Some(first) = rollout.why.first().filter(|_| rollout.state != "running") {
+        let people: Vec<&Why> = rollout.why.iter().filter(|w| why::is_persons(w)).collect();
+        if !people.is_empty() {
             lines.push(String::new());
-            lines.push(why::one(first, moment));
+            lines.push(paint.bad("needs a person") + " (all that waits: lockkeeper status --why)");
+            lines.extend(people.iter().take(SHOWN).map(|w| why::one(w, moment)));
         }
     }
     lines.push(String::new());
@@ -43,7 +51,7 @@ pub fn screen(view: &StatusView, moment: &Moment, paint: Paint) -> Vec<String> {
     lines.extend(progress(rollout, moment));
     lines.extend(member_lines(&picture::members(view, moment)));
     lines.extend(held(rollout, moment));
-    let people = rollout.why.iter().filter(|w| why::is_persons(w)).take(3);
+    let people = rollout.why.iter().filter(|w| why::is_persons(w)).take(SHOWN);
     lines.extend(people.map(|w| format!("needs a person: {}: {}  then: {}", w.subject, w.text, w.remedy)));
     lines.push(source::line(&view.stamp, moment).replace('\n', "  "));
     lines
@@ -57,7 +65,7 @@ fn member_lines(members: &[MemberPicture]) -> Vec<String> {
     let line = |m: &MemberPicture| {
         let mark = if m.upgrader { '*' } else { ' ' };
         let text = format!(
-            "{:name$} {mark} {:3}  {:8}{:version$}  {}",
+            "{:name$} {mark} {:3}  {:7}  {:version$}  {}",
             m.name, m.balancer, m.service, m.version, m.doing
         );
         text.trim_end().to_owned()
@@ -92,7 +100,7 @@ fn progress(rollout: &RolloutView, moment: &Moment) -> Vec<String> {
         let over = if rollout.outage_ended.is_some() { " (over)" } else { "" };
         parts.push(format!("outage {}{over}", running(outage)));
     }
-    if !picture::is_over(rollout) && rollout.forecast > 0 {
+    if matches!(rollout.state.as_str(), "running" | "aborting") && rollout.forecast > 0 {
         parts.push(format!("about {} left", span(rollout.forecast)));
     }
     parts.push(match rollout.point_of_no_return {

@@ -115,7 +115,7 @@ fn planned_lines(step: &Step) -> Vec<String> {
 }
 
 /// What an action does, in a sentence; the words are those of plans and profiles.
-fn about(action: &str) -> &'static str {
+pub fn about(action: &str) -> &'static str {
     match action {
         "stage-release" => "copies the release into its own directory and compares every file's hash",
         "switch-release" => "points the `current` link at the new release; the old one is kept",

@@ -1,0 +1,10 @@
+//! The command line as scripts and people meet it: the real binary against a scripted agent, on a real socket.
+
+mod agent;
+mod bed;
+mod changing;
+mod connecting;
+mod following;
+mod offline;
+mod planning;
+mod reading;
