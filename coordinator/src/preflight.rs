@@ -2,7 +2,6 @@
 
 use crate::planning::Looks;
 use lockkeeper_core::{cluster::ClusterSpec, rollout::State};
-use lockkeeper_proto::pb::OperatorCheckReply;
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -77,10 +76,14 @@ pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks) -> Vec<Finding
     all
 }
 
-/// As the API answers it.
-pub fn reply(findings: &[Finding]) -> OperatorCheckReply {
-    let count = |v: FindingVerdict| u32::try_from(findings.iter().filter(|f| f.verdict == v).count()).unwrap_or(u32::MAX);
-    let text = findings
+/// How many stand so.
+pub fn count(findings: &[Finding], verdict: FindingVerdict) -> u32 {
+    u32::try_from(findings.iter().filter(|f| f.verdict == verdict).count()).unwrap_or(u32::MAX)
+}
+
+/// For people, a line each.
+pub fn text(findings: &[Finding]) -> String {
+    findings
         .iter()
         .map(|f| {
             let word = match f.verdict {
@@ -90,11 +93,5 @@ pub fn reply(findings: &[Finding]) -> OperatorCheckReply {
             };
             format!("{word}  {:<12}  {}\n", f.subject, f.text)
         })
-        .collect();
-    OperatorCheckReply {
-        json: serde_json::json!({ "findings": findings }).to_string(),
-        text,
-        blocked: count(FindingVerdict::Blocked),
-        warnings: count(FindingVerdict::Warning),
-    }
+        .collect()
 }

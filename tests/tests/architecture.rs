@@ -134,7 +134,7 @@ fn libraries_stay_in_their_rooms() {
     // library -> folders and files that may name it
     let rooms: [(&str, &[&str]); 6] = [
         ("openraft", &["coordinator/src/raft/", "coordinator/src/raft.rs", "coordinator/tests/", "chaos/"]),
-        ("prost", &["proto/"]),
+        ("prost", &["proto/", "tests/"]),
         ("rustls", &["proto/src/transport/", "proto/tests/", "node-agent/adapters/src/", "tests/"]),
         ("tokio_postgres", &["node-agent/adapters/"]),
         ("rusqlite", &["node-agent/adapters/", "coordinator/cli/src/demo/", "coordinator/cli/tests/"]),
@@ -156,10 +156,12 @@ fn libraries_stay_in_their_rooms() {
     }
 }
 
-/// Whether `needle` stands in `text` with no letter before it: `tokio_rustls::` does not name `rustls::`.
+/// Whether `needle` stands in `text` as a word: neither `tokio_rustls::` nor `use rustls_pki_types` names rustls.
 fn contains_word(text: &str, needle: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(needle).any(|(at, _)| {
-        !text.get(..at).unwrap_or_default().ends_with(|c: char| c.is_alphanumeric() || c == '_')
+        let (before, after) = (&text[..at], &text[at + needle.len()..]);
+        !before.ends_with(part) && (needle.ends_with(':') || !after.starts_with(part))
     })
 }
 
@@ -215,9 +217,10 @@ fn every_code_has_a_page_and_every_page_a_code() {
             if is_test_file(&path) {
                 continue;
             }
+            let text = code(&text);
             for (at, _) in text.match_indices("LK") {
                 let code: String = text[at..].chars().take(6).collect();
-                if code.len() == 6 && code[2..].bytes().all(|b| b.is_ascii_digit()) {
+                if code != "LK0000" && code.len() == 6 && code[2..].bytes().all(|b| b.is_ascii_digit()) {
                     used.insert(code);
                 }
             }

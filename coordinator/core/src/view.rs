@@ -1,6 +1,12 @@
 //! Read models: what `status`, `history`, `members`, `owed` and `locks` show. The keys are stable, scripts depend on
 //! them. Every view says whose knowledge it is and as of when.
 
+mod history;
+mod locks;
+
+pub use history::{EventView, HistoryRollout, HistoryView, history};
+pub use locks::{LockView, LocksView, locks};
+
 use crate::{
     ids::{LogIndex, MemberName},
     plan::Phase,
@@ -9,7 +15,6 @@ use crate::{
         state::{GrantState, OwedState, StepPhase},
         why,
     },
-    time::LogTime,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -421,124 +426,4 @@ fn step_view(rollout: &Rollout, step: &crate::plan::Step) -> StepView {
         Some(StepPhase::Pending | StepPhase::NotNeeded) | None => {}
     }
     view
-}
-
-/// `history --json`: finished rollouts and the active one, oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HistoryView {
-    /// Where this comes from.
-    #[serde(flatten)]
-    pub stamp: Stamp,
-    /// Rollouts with their events.
-    pub rollouts: Vec<HistoryRollout>,
-}
-
-/// One rollout of the history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HistoryRollout {
-    /// The rollout.
-    #[serde(flatten)]
-    pub rollout: RolloutView,
-    /// What happened, oldest first.
-    pub events: Vec<EventView>,
-}
-
-/// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventView {
-    /// Log index.
-    pub index: u64,
-    /// Log time, unix ms.
-    pub time: LogTime,
-    /// Step, if one.
-    pub step: Option<u32>,
-    /// What.
-    pub text: String,
-}
-
-/// All rollouts a state remembers.
-pub fn history(state: &State, stamp: Stamp) -> HistoryView {
-    let all = state.history.iter().map(AsRef::as_ref).chain(&state.rollout);
-    let rollouts = all
-        .map(|r| HistoryRollout {
-            rollout: rollout_view(r),
-            events: r
-                .events
-                .iter()
-                .map(|e| EventView { index: e.index.0, time: e.time, step: e.step.map(|s| s.0), text: e.text.clone() })
-                .collect(),
-        })
-        .collect();
-    HistoryView { stamp, rollouts }
-}
-
-/// `locks --json`: who holds what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocksView {
-    /// Where this comes from.
-    #[serde(flatten)]
-    pub stamp: Stamp,
-    /// Grants and executors of the active rollout.
-    pub locks: Vec<LockView>,
-}
-
-/// One lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockView {
-    /// `grant`, `executor` or `rollout`.
-    pub kind: String,
-    /// On what.
-    pub target: String,
-    /// Who.
-    pub holder: String,
-    /// Token, where it has one.
-    pub token: String,
-    /// State.
-    pub state: String,
-    /// Since when, log time.
-    pub since: u64,
-    /// Whether the holder was heard of lately; none if the source does not know.
-    pub alive: Option<bool>,
-}
-
-/// Who holds what in the active rollout.
-pub fn locks(state: &State, stamp: Stamp, sightings: &BTreeMap<MemberName, Sighting>) -> LocksView {
-    let mut locks = Vec::new();
-    if let Some(rollout) = &state.rollout {
-        let lost_after = rollout.plan.policy.lost_after.0;
-        let alive = |m: &MemberName| sightings.get(m).and_then(|s| s.silent_ms).map(|ms| ms < lost_after);
-        locks.push(LockView {
-            kind: "rollout".into(),
-            target: "cluster".into(),
-            holder: rollout.by.name.clone(),
-            token: rollout.id.to_string(),
-            state: rollout.status.word().into(),
-            since: rollout.started.0,
-            alive: None,
-        });
-        for (database, g) in &rollout.grants {
-            let view = grant(g);
-            locks.push(LockView {
-                kind: "grant".into(),
-                target: database.to_string(),
-                holder: view.member,
-                token: view.token,
-                state: view.state,
-                since: view.since,
-                alive: alive(&g.member),
-            });
-        }
-        for (target, member) in &rollout.executors {
-            locks.push(LockView {
-                kind: "executor".into(),
-                target: target.to_string(),
-                holder: member.to_string(),
-                token: String::new(),
-                state: "held".into(),
-                since: rollout.started.0,
-                alive: alive(member),
-            });
-        }
-    }
-    LocksView { stamp, locks }
 }

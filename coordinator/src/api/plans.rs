@@ -2,7 +2,10 @@
 //! and the readers are the core's.
 
 use super::{Api, operator::group_status};
-use crate::planning;
+use crate::{
+    planning,
+    preflight::{self, FindingVerdict},
+};
 use lockkeeper_core::{
     cluster::read_cluster,
     fault::Report,
@@ -142,8 +145,13 @@ impl Api {
             precondition("LK3109", format!("this build has no profile {}", config.spec.profile))
         })?;
         let looks = planning::look(self, state, &config, profile, None).await;
-        let findings = crate::preflight::findings(state, &config.spec, &looks);
-        Ok(crate::preflight::reply(&findings))
+        let findings = preflight::findings(state, &config.spec, &looks);
+        Ok(OperatorCheckReply {
+            json: serde_json::json!({ "findings": findings }).to_string(),
+            text: preflight::text(&findings),
+            blocked: preflight::count(&findings, FindingVerdict::Blocked),
+            warnings: preflight::count(&findings, FindingVerdict::Warning),
+        })
     }
 }
 

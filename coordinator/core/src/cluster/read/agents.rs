@@ -59,7 +59,7 @@ fn agent(item: &Item<'_>, name_at: Range<usize>) -> Option<Agent> {
 fn host(item: &Item<'_>) -> Option<String> {
     let text = item.filled()?;
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    if values::is_host(text) || bare.parse::<std::net::IpAddr>().is_ok() {
+    if values::is_host(text) || bare.parse::<core::net::IpAddr>().is_ok() {
         return Some(text.to_owned());
     }
     item.fault(

@@ -39,7 +39,7 @@ pub(super) fn is_host(host: &str) -> bool {
     let numbers = host.chars().all(|c| c.is_ascii_digit() || c == '.');
     host.len() <= 253
         && host.split('.').all(label)
-        && (!numbers || host.parse::<std::net::Ipv4Addr>().is_ok())
+        && (!numbers || host.parse::<core::net::Ipv4Addr>().is_ok())
 }
 
 /// `host:port`.
