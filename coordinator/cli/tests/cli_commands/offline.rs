@@ -54,7 +54,7 @@ async fn profiles_are_listed_shown_and_checked() {
     let shown = bed.run_plain(&["profile", "show", "generic"]).await.ends(0).out;
     bed.write("mine.toml", &shown);
     bed.run_plain(&["profile", "check", "mine.toml"]).await.ends(0);
-    bed.write("bad.toml", &shown.replacen("= \"drain\"", "= \"drown\"", 1));
+    bed.write("bad.toml", &shown.replacen("do   = \"drain\"", "do   = \"drown\"", 1));
     let bad = bed.run_plain(&["profile", "check", "bad.toml"]).await.ends(1);
     assert!(bad.err.contains("drown") && bad.out.is_empty(), "{}", bad.err);
     let none = bed.run_plain(&["profile", "show", "nonesuch"]).await.ends(1);
