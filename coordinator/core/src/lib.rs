@@ -11,6 +11,7 @@ pub mod ids;
 pub mod lint;
 pub mod observe;
 pub mod plan;
+pub mod plant;
 pub mod profile;
 pub mod rollout;
 pub mod stored;

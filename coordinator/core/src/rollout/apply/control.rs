@@ -1,10 +1,11 @@
 //! What people decide while a rollout is active, and the leader's halt.
 
-use super::{At, active, active_is, outcome};
+use super::{At, active, active_is, grant, outcome};
 use crate::{
     identity::Right,
     ids::{RolloutId, StepId},
     plan::Action,
+    plant::{self, Plant},
     rollout::{
         command::{HaltCause, Verdict},
         rejection::Rejection,
@@ -49,7 +50,7 @@ pub(super) fn abort(state: &mut State, at: &At<'_>, reason: &str) -> Result<(), 
     let plan = rollout.plan.clone();
     for step in &plan.undo {
         let needed = step.settles.as_ref().is_some_and(|k| rollout.owed.get(k).is_some_and(|o| o.state.is_open()));
-        if !needed && let Some(record) = rollout.steps.get_mut(&step.id) {
+        if (!needed || plant::is(Plant::AbortForgets)) && let Some(record) = rollout.steps.get_mut(&step.id) {
             record.phase = StepPhase::NotNeeded;
         }
     }
@@ -104,6 +105,10 @@ pub(super) fn halt(state: &mut State, at: &At<'_>, id: RolloutId, cause: &HaltCa
     {
         // The door is shut on a lost holder at once.
         grant.state = GrantState::Closing;
+        if plant::is(Plant::LostIsOut) {
+            let database = database.clone();
+            grant::forget(rollout, at, &database);
+        }
     }
     outcome::halt(rollout, at, cause.clone());
     Ok(())

@@ -2,11 +2,12 @@
 
 use super::{At, active_is, assign};
 use crate::{
-    ids::{DatabaseName, MemberName, RolloutId, Token},
+    ids::{DatabaseName, LogIndex, MemberName, RolloutId, Token},
     plan::{
         Action, ActionKind, SharedTarget, Step,
         action::{SchemaJudge, UpgradeDatabase},
     },
+    plant::{self, Plant},
     rollout::{
         command::Verdict,
         rejection::Rejection,
@@ -49,7 +50,8 @@ pub(super) fn elect(
     if rollout.executors.get(&SharedTarget::Database(database.clone())) == Some(member) {
         return wrong("it is the executor of this database's door");
     }
-    let token = Token { generation: rollout.generation, index: at.index };
+    let index = if plant::is(Plant::OldToken) { LogIndex(rollout.id.0) } else { at.index };
+    let token = Token { generation: rollout.generation, index };
     let grant = Grant { member: member.clone(), token, since: at.time, state: GrantState::Open };
     rollout.grants.insert(database.clone(), grant);
     rollout.note(at.index, at.time, None, format!("{member} is elected to upgrade {database}, token {token}"));
@@ -120,6 +122,17 @@ pub(super) fn closed(rollout: &mut Rollout, at: &At<'_>, database: &DatabaseName
         {
             record.phase = StepPhase::Pending;
         }
+    }
+}
+
+/// A planted bug: the holder is taken for out, and its attempt for one that changed nothing.
+pub(super) fn forget(rollout: &mut Rollout, at: &At<'_>, database: &DatabaseName) {
+    closed(rollout, at, database);
+    if let Some(upgrade) = upgrade_step(rollout, database).map(|step| step.id)
+        && let Some(record) = rollout.steps.get_mut(&upgrade)
+        && let StepPhase::Failed { verdict, .. } = &mut record.phase
+    {
+        *verdict = Some(Verdict::Untouched);
     }
 }
 

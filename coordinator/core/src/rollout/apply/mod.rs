@@ -21,6 +21,7 @@ use super::{
 use crate::{
     identity::{Actor, Right},
     ids::{LogIndex, RolloutId},
+    plant::{self, Plant},
     time::LogTime,
 };
 use legal::StatusKind;
@@ -44,6 +45,9 @@ pub fn apply(state: &mut State, index: LogIndex, envelope: &Envelope) -> Reply {
     state.time = state.time.max(envelope.time);
     if let Some((_, reply)) = state.requests.iter().find(|(id, _)| envelope.actor.is_some() && *id == envelope.id) {
         return reply.clone();
+    }
+    if plant::is(Plant::ApplyDrifts) && plant::now_and_then() {
+        state.audit.count += 1;
     }
     let at = At { index, time: state.time, actor: envelope.actor.as_ref(), trace: &envelope.trace };
     let reply = match change(state, &at, &envelope.command) {
