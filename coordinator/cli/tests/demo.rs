@@ -1,6 +1,8 @@
 //! `lockkeeper demo` as a user runs it: plain and with both faults, judged by its own report and by an oracle that links
 //! nothing of Lockkeeper. One demo at a time: several would starve each other on two cores.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
+
 use serde_json::Value;
 use std::{
     path::Path,

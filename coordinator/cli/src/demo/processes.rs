@@ -234,3 +234,68 @@ fn wait_until(limit: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockkeeper_adapters::exec::proc;
+
+    fn sleeper() -> Command {
+        let mut command = Command::new("sleep");
+        command.arg("600").stdin(std::process::Stdio::null());
+        command
+    }
+
+    fn gone(pid: u32) -> bool {
+        proc::process(pid).is_none()
+    }
+
+    #[test]
+    fn nothing_outlives_a_panic_neither_what_is_paused_nor_what_is_detached() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::create(Some(&home.path().join("kept"))).unwrap();
+        let member = MemberName::new("n1").unwrap();
+        let log = home.path().join("log");
+
+        // As an agent leaves it: a record of an application that is nobody's child here, and a unit's claim.
+        let detached: Vec<Child> = (0..2).map(|_| sleeper().process_group(0).spawn().unwrap()).collect();
+        let leader = |child: &Child| serde_json::to_value(proc::identity(child.id()).unwrap()).unwrap();
+        let data = layout.agent_data(&member);
+        let (service, unit) = (data.join("services/n1"), data.join("spool/r1-s1-a1-t1-1/unit"));
+        for directory in [&service, &unit] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        let record = serde_json::json!({ "form": 1, "leader": leader(&detached[0]), "mark": "x" });
+        std::fs::write(service.join("process.json"), record.to_string()).unwrap();
+        let claim = serde_json::json!({ "runner": leader(&detached[1]) });
+        std::fs::write(unit.join("started"), claim.to_string()).unwrap();
+        // They are children of this test, which must reap them to see them gone.
+        let reaped: Vec<_> =
+            detached.into_iter().map(|mut child| std::thread::spawn(move || child.wait().unwrap())).collect();
+
+        let outcome = std::panic::catch_unwind(|| {
+            let processes = Processes::new(&layout, std::slice::from_ref(&member));
+            let (agent, client) = (Role::Agent(member.clone()), Role::Client);
+            processes.start(agent.clone(), &mut sleeper(), &log).unwrap();
+            processes.start(client.clone(), &mut sleeper(), &log).unwrap();
+            processes.signal(&agent, Signal::STOP).unwrap();
+            let pids = [agent, client].map(|role| processes.pid(&role).unwrap());
+            std::panic::panic_any(pids);
+        });
+        let pids = *outcome.unwrap_err().downcast::<[u32; 2]>().unwrap();
+        assert!(pids.into_iter().all(gone), "{pids:?}");
+        for waiter in reaped {
+            assert!(!waiter.join().unwrap().success());
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_process_ends_nobody() {
+        let mut child = sleeper().process_group(0).spawn().unwrap();
+        let other = Identity { started: 1, ..proc::identity(child.id()).unwrap() };
+        to_group(&other, Signal::KILL).unwrap();
+        assert_eq!(child.try_wait().unwrap(), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

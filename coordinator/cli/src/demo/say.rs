@@ -59,7 +59,7 @@ impl Say {
     /// Takes the live lines away.
     pub fn still(&self) {
         self.with(|shown| {
-            if let Some(mut live) = shown.live.take() {
+            if let Some(live) = shown.live.take() {
                 live.clear();
             }
         });
