@@ -33,6 +33,6 @@ mod tests {
         assert_eq!(part(text, "Cause"), None);
         assert!(page("lk4012").is_some_and(|text| text.starts_with("# LK4012")));
         assert!(remedy("LK4012").is_some_and(|text| !text.contains('\n')));
-        assert_eq!(page("LK0000"), None);
+        assert_eq!(page("nonesuch"), None);
     }
 }

@@ -137,8 +137,8 @@ impl Shown {
     }
 
     /// Redraws with the clocks moved on.
-    fn tick(&mut self, scene: &Scene) {
-        if let (Some(live), Some((view, came))) = (&mut self.live, &self.last) {
+    fn tick(&self, scene: &Scene) {
+        if let (Some(live), Some((view, came))) = (&self.live, &self.last) {
             // Ages count by the clock of the agent that answered, so that a wrong clock here shows none wrong.
             let on = u64::try_from(came.elapsed().as_millis()).unwrap_or(u64::MAX);
             let moment = Moment::system().at(view.stamp.as_of.saturating_add(on));
@@ -154,7 +154,7 @@ impl Shown {
     }
 
     fn clear(&mut self) {
-        if let Some(mut live) = self.live.take() {
+        if let Some(live) = self.live.take() {
             live.clear();
         }
     }

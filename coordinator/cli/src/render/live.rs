@@ -1,54 +1,39 @@
 //! The redrawn part of a terminal: some lines that are replaced, notices that stay above them.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Redraws a second; the clocks on it show tenths at most.
 const RATE: u8 = 8;
 
-/// A block of lines at the end of the terminal.
+/// A block of lines at the end of the terminal. Drawn in one piece, so that it does not flicker; a line longer than
+/// the terminal is wide goes on in the next one, because what it ends with may be the remedy.
 pub struct Live {
-    block: MultiProgress,
-    lines: Vec<ProgressBar>,
-    style: ProgressStyle,
+    block: ProgressBar,
 }
 
 impl Live {
     /// Draws on stdout's terminal.
     pub fn start() -> Self {
-        let block = MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(RATE));
-        // A template without progress in it: the bar is part of the text. `wide_msg` cuts at the terminal's width.
-        let style =
-            ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { block, lines: Vec::new(), style }
+        let block = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout_with_hz(RATE));
+        // The library's own bar is not wanted; ours is part of the text. The template is a constant and fits.
+        block.set_style(
+            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { block }
     }
 
     /// Replaces the block.
-    pub fn show(&mut self, lines: &[String]) {
-        while self.lines.len() > lines.len() {
-            if let Some(bar) = self.lines.pop() {
-                self.block.remove(&bar);
-            }
-        }
-        while self.lines.len() < lines.len() {
-            let bar = self.block.add(ProgressBar::new(1));
-            bar.set_style(self.style.clone());
-            self.lines.push(bar);
-        }
-        for (bar, text) in self.lines.iter().zip(lines) {
-            bar.set_message(text.clone());
-            bar.tick();
-        }
+    pub fn show(&self, lines: &[String]) {
+        self.block.set_message(lines.join("\n"));
     }
 
     /// Writes a line that stays.
     pub fn note(&self, text: &str) {
-        // A terminal that cannot be written to shows nothing more; the rollout does not depend on it.
-        let _ = self.block.println(text);
+        self.block.println(text);
     }
 
     /// Takes the block away.
-    pub fn clear(&mut self) {
-        let _ = self.block.clear();
-        self.lines.clear();
+    pub fn clear(&self) {
+        self.block.finish_and_clear();
     }
 }

@@ -5,6 +5,7 @@ mod bed;
 mod changing;
 mod connecting;
 mod following;
+mod founding;
 mod offline;
 mod planning;
 mod reading;
