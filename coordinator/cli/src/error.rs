@@ -170,7 +170,7 @@ pub enum CliError {
     Identity(#[from] IdentityError),
     /// This node's files, or the agent.
     #[error(transparent)]
-    Node(#[from] NodeError),
+    Node(Box<NodeError>),
     /// Our own certificate, or the way to an agent.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -236,6 +236,13 @@ impl CliError {
             ) => Exit::Rejected,
             _ => Exit::Error,
         }
+    }
+}
+
+impl From<NodeError> for CliError {
+    // Boxed, because it is by far the largest.
+    fn from(error: NodeError) -> Self {
+        CliError::Node(Box::new(error))
     }
 }
 

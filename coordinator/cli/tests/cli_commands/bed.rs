@@ -165,6 +165,16 @@ pub async fn until(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: &st
     text
 }
 
+/// Waits until something holds.
+pub async fn eventually(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting).await.expect("it holds in time");
+}
+
 /// Everything a stream still says.
 pub async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut text = String::new();

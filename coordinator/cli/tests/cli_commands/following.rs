@@ -2,7 +2,10 @@
 
 use crate::{
     agent::applied,
-    bed::{Authority, BEFORE, Bed, COMPLETED, HALTED, IDLE, RUNNING, ended, nowhere, plan_text, rest, until},
+    bed::{
+        Authority, BEFORE, Bed, COMPLETED, HALTED, IDLE, RUNNING, ended, eventually, nowhere, plan_text,
+        rest, until,
+    },
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -89,9 +92,7 @@ async fn apply_follows_its_own_rollout_and_believes_no_older_view() {
     let mut child = bed.command(&words).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
     let ours = |view: &str| view.replace("4650", "4800").replace("\"applied\": 47", "\"applied\": 49");
-    while !agent.asked().contains(&"watch".to_owned()) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| agent.asked().contains(&"watch".to_owned())).await;
     agent.status.send_replace(ours(RUNNING));
     let said = until(&mut out, "rollout 4800").await;
     assert!(!said.contains("halted"), "{said}");
