@@ -71,7 +71,7 @@ async fn watching_redraws_and_leaves_the_end_behind() {
     agent.status.send_replace(COMPLETED.to_owned());
     let last = until(&mut out, "owed 0 of 5 changed settings\r\n").await;
     // The cursor went up to draw over what was there.
-    assert!((drawn + &last).contains("A\u{1b}[2K"), "{last}");
+    assert!((drawn + &last).contains("A\r\u{1b}[2K"), "{last}");
     ended(child).await.ends(0);
 }
 
