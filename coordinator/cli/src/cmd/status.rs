@@ -4,6 +4,7 @@ use super::{Scene, follow, show};
 use crate::{args::Reading, error::CliError, exit::Exit, render};
 use lockkeeper_core::{ids::LogIndex, view::StatusView};
 use lockkeeper_proto::client::operator::ViewKind;
+use std::time::Duration;
 
 /// Show the cluster, its members and the rollout.
 ///
@@ -33,6 +34,9 @@ Example:
   lockkeeper status --why
   lockkeeper status --json | jq -r .rollout.state";
 
+/// How long the leader's word is waited for: an election and a forward. Without a quorum any agent's word must do.
+const FRESH_WITHIN: Duration = Duration::from_secs(3);
+
 pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     let session = scene.session()?;
     if args.watch {
@@ -52,9 +56,11 @@ pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
 
 /// The present status by the leader's word if it can be had, else by anybody's.
 pub async fn freshest(session: &crate::connect::Session) -> Result<StatusView, CliError> {
-    let json = match session.view(ViewKind::Status, true).await {
-        Ok(json) => json,
-        Err(_) => session.view(ViewKind::Status, false).await?,
+    let fresh = tokio::time::timeout(FRESH_WITHIN, session.view(ViewKind::Status, true)).await;
+    let json = match fresh {
+        Ok(Ok(json)) => json,
+        // What went wrong with the leader's word is no reason not to look; the view says how stale it is.
+        Ok(Err(_)) | Err(_) => session.view(ViewKind::Status, false).await?,
     };
     super::parse("status", &json)
 }
