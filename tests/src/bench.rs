@@ -1,6 +1,7 @@
 //! What Lockkeeper costs, beside what it may cost (section 12 of the design). Everything is measured in one run on one
 //! machine, so that ratios mean something.
 
+pub mod demo;
 pub mod disk;
 pub mod idle_host;
 pub mod planning;

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use lockkeeper_tests::{
-    bench::{Figure, disk, head, planning, processes::Processes, rollouts, trio::Trio},
+    bench::{Figure, demo, disk, head, planning, processes::Processes, rollouts, trio::Trio},
     loopback::binary,
 };
 use std::{
@@ -39,6 +39,9 @@ async fn main() -> Result<ExitCode> {
     }
     figures.growth("planning 100 members", "planning 1000 members");
     sizes(&mut figures)?;
+    for figure in demo::figures(&directory.path().join("demo"))? {
+        figures.push(figure);
+    }
     let mut processes = Processes::start()?;
     for figure in processes.idle().await? {
         figures.push(figure);
