@@ -58,7 +58,7 @@ fn kinto_is_upgraded_once_and_nobody_notices_outside_the_outage() -> Result<()> 
 }
 
 #[test]
-fn the_leader_is_killed_while_the_database_is_upgraded() -> Result<()> {
+fn kinto_is_upgraded_although_the_leader_is_killed_in_the_middle() -> Result<()> {
     let mut bed = Bed::start(Options::default())?;
     let mut site = Site::start(&bed, env!("CARGO_BIN_EXE_otlp-receiver"))?;
     let load = bed.start_load(100)?;
