@@ -59,9 +59,10 @@ impl Say {
     /// Takes the live lines away.
     pub fn still(&self) {
         self.with(|shown| {
-            if let Some(live) = shown.live.take() {
+            if let Some(live) = &mut shown.live {
                 live.clear();
             }
+            shown.live = None;
         });
     }
 
