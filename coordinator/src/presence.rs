@@ -58,7 +58,7 @@ impl Presence {
         loop {
             let now = views.borrow_and_update().leader.clone();
             let report = self.report.borrow_and_update().clone();
-            match now {
+            match now.clone() {
                 Some(name) if name == self.me => {
                     leader = None;
                     let beat = self.beat(&report, "");
@@ -73,14 +73,14 @@ impl Presence {
                         known = self.send(client, &report, &known).await;
                     }
                 }
-                None => {}
+                None => leader = None,
             }
             tokio::select! {
                 () = self.clock.sleep(limits::BEAT_EVERY) => {}
                 changed = self.report.changed() => if changed.is_err() { return },
-                // Only a change of leader matters here, and a new one should hear of us at once.
-                changed = views.wait_for(|v| v.leader.as_ref() != leader.as_ref().map(|(l, _)| l)
-                    && v.leader.as_ref() != Some(&self.me)) => if changed.is_err() { return },
+                // Only a change of leader matters here, and a new one should hear of us at once. Compared with what was
+                // seen above, so that a state that lasts (nobody leads) never counts as a change.
+                changed = views.wait_for(|v| v.leader != now) => if changed.is_err() { return },
             }
         }
     }

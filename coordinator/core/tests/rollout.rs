@@ -349,6 +349,23 @@ proptest! {
     }
 }
 
+/// A rejected proposal is not repeated for a while, so one that must be rejected costs outage.
+#[test]
+fn a_leader_proposes_nothing_that_is_rejected() {
+    let (mut play, _) = Play::new();
+    let mut turns = 0;
+    while play.group.state.rollout.is_some() {
+        for (command, reply) in play.group.lead() {
+            assert!(matches!(reply, Reply::Applied { .. }), "{command:?}: {reply:?}");
+        }
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+        turns += 1;
+        assert!(turns < 200, "it does not end");
+    }
+}
+
 #[test]
 fn a_rollout_without_faults_completes_and_owes_nothing() {
     let (mut play, plan) = Play::new();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ids::{Attempt, MemberName, StepId},
-    plan::Who,
+    plan::{Step, Who},
     time::{BootTime, Millis},
 };
 use std::collections::BTreeMap;
@@ -64,13 +64,23 @@ pub fn next(state: &State, facts: &Facts) -> Vec<Command> {
         return vec![Command::Finish { rollout: rollout.id }];
     }
     let mut commands: Vec<Command> = Vec::new();
-    for (_, outlook) in outlook(rollout, facts) {
+    let mut inside: BTreeMap<&str, &MemberName> = BTreeMap::new();
+    for (step, outlook) in outlook(rollout, facts) {
         match outlook {
-            Outlook::Ready(command) if !commands.contains(&command) => commands.push(command),
+            Outlook::Ready(command) if !commands.contains(&command) && enters(&mut inside, step) => {
+                commands.push(command);
+            }
             Outlook::Ready(_) | Outlook::UnderWay | Outlook::Waits(_) => {}
         }
     }
     commands
+}
+
+/// Whether a step's member may enter its serial run beside what is proposed already. A second member would be rejected,
+/// and a rejected proposal is not repeated for a while: the outage would wait for nothing.
+fn enters<'a>(inside: &mut BTreeMap<&'a str, &'a MemberName>, step: &'a Step) -> bool {
+    let Some(serial) = &step.serial else { return true };
+    *inside.entry(&serial.run).or_insert(&serial.member) == &serial.member
 }
 
 /// An assignment whose agent is gone or silent past the deadline. Time only ever causes a halt.
