@@ -70,6 +70,8 @@ struct Inner {
     rollouts: BTreeMap<RolloutId, PlanHash>,
     orders: VecDeque<Order>,
     settling: bool,
+    eager: bool,
+    hasty: bool,
     outcome: Option<Outcome>,
     waits: Vec<Wait>,
     deeds: Vec<Deed>,
@@ -91,6 +93,16 @@ impl People {
         self.lock().settling = true;
     }
 
+    /// The operator does what `why` says also while faults last.
+    pub fn be_eager(&self) {
+        self.lock().eager = true;
+    }
+
+    /// The operator tries to start the plan before it is approved; the approver takes her time.
+    pub fn be_hasty(&self) {
+        self.lock().hasty = true;
+    }
+
     /// How it ended, as far as people know.
     pub fn outcome(&self) -> Option<Outcome> {
         self.lock().outcome.clone()
@@ -107,9 +119,19 @@ impl People {
         self.lock().deeds.clone()
     }
 
+    /// What was done from number `from` on.
+    pub fn deeds_since(&self, from: usize) -> Vec<Deed> {
+        self.lock().deeds.get(from..).unwrap_or_default().to_vec()
+    }
+
     /// What was last said to wait.
     pub fn waits(&self) -> Vec<Wait> {
         self.lock().waits.clone()
+    }
+
+    /// Whether a rollout was begun, as far as people know.
+    pub fn begun(&self) -> bool {
+        !self.lock().rollouts.is_empty()
     }
 
     /// Why people cannot go on at all.

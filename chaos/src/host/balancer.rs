@@ -3,8 +3,11 @@
 use super::{Acted, FakeHost, failure, given_back, proven};
 use crate::world::{Admin, EffectId, Thing};
 use lockkeeper_agent::host::{Failure, Postcheck, Precheck, Work};
-use lockkeeper_core::{ids::MemberName, plan::action::BalancerServer};
+use lockkeeper_core::{ids::MemberName, plan::action::BalancerServer, time::Millis};
 use lockkeeper_proto::port::Clock as _;
+
+/// How long an admission waits for the balancer's checks.
+const CHECKS_TIMEOUT: Millis = Millis(5_000);
 
 impl FakeHost {
     async fn server(&self, member: &MemberName) -> Result<(Admin, u32, bool), Failure> {
@@ -71,6 +74,20 @@ impl FakeHost {
         self.reach(Thing::Balancer).await?;
         self.wait(self.chance(1..30)).await;
         let wanted = wanted(work);
+        if wanted == Admin::Ready {
+            // As the adapter does: out of maintenance first, in only when the balancer's own checks pass.
+            self.land(by, |world, _| {
+                world.set_admin(&step.member, Admin::Drain, by);
+                true
+            });
+            let begun = self.clock.boot();
+            while !self.server(&step.member).await?.2 {
+                self.wait(50).await;
+                if self.clock.boot().since(begun) > CHECKS_TIMEOUT {
+                    return Err(failure("SIM23", "its checks do not pass"));
+                }
+            }
+        }
         self.land(by, |world, _| {
             world.set_admin(&step.member, wanted, by);
             true

@@ -2,7 +2,10 @@
 //! shutting needs no permission.
 
 use super::{Acted, FakeHost, failure, given_back, proven};
-use crate::world::{EffectId, Fact, LedgerState, Login, Thing, World};
+use crate::{
+    plant::{self, Planted},
+    world::{EffectId, Fact, LedgerState, Login, NEW, OLD, Thing, World},
+};
 use lockkeeper_agent::host::{Blocked, Done, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::plan::action::DatabaseAction;
 
@@ -120,7 +123,8 @@ impl FakeHost {
         self.wait(self.chance(5..60)).await;
         self.land(by, |world, _| {
             let was_open = std::mem::replace(&mut world.database.open, false);
-            world.kick(|login| matches!(login, Login::App(_) | Login::Stranger));
+            let strangers = !plant::is(Planted::ShutLeavesStrangers);
+            world.kick(|login| matches!(login, Login::App(_)) || (strangers && *login == Login::Stranger));
             world.note(None, Some(by), Fact::DoorShut);
             was_open
         });
@@ -134,7 +138,8 @@ impl FakeHost {
         if world.database.open {
             return Ok(Postcheck::Refuted(failure("SIM33", "the door is open")));
         }
-        Ok(match world.database.writers().count() {
+        let counts = |login: &&Login| **login != Login::Stranger || !plant::is(Planted::ShutLeavesStrangers);
+        Ok(match world.database.writers().filter(counts).count() {
             0 => Postcheck::Proven(proven(SHUT)),
             some => Postcheck::NotYet(format!("{some} sessions")),
         })
@@ -203,7 +208,12 @@ impl FakeHost {
                 return false;
             }
             let was = world.database.admitted.take();
-            world.kick(|login| matches!(login, Login::Grant { .. }));
+            if !plant::is(Planted::CloseLeavesSessions) {
+                world.kick(|login| matches!(login, Login::Grant { .. }));
+            }
+            if plant::is(Planted::CloseResetsSchema) && world.database.schema < NEW.1 {
+                world.database.schema = OLD.1;
+            }
             if let Some((_, token, _)) = &was {
                 world.note(None, Some(by), Fact::HolderOut { token: *token });
             }
@@ -213,10 +223,15 @@ impl FakeHost {
         let mut empty = 0;
         while empty < EMPTY_SAMPLES {
             self.wait(40).await;
-            let inside = self.world().database.writers().any(|login| matches!(login, Login::Grant { .. }));
+            let inside = self.holder_inside();
             empty = if inside { 0 } else { empty + 1 };
         }
         Ok(())
+    }
+
+    fn holder_inside(&self) -> bool {
+        let holder = |login: &Login| matches!(login, Login::Grant { .. });
+        !plant::is(Planted::CloseLeavesSessions) && self.world().database.writers().any(holder)
     }
 
     pub(super) async fn prove_closed(&self, step: &DatabaseAction, work: &Work) -> Result<Postcheck, Failure> {
@@ -225,7 +240,8 @@ impl FakeHost {
         if world.database.admitted.is_some() || world.database.ledger != Some((work.token, LedgerState::Closed)) {
             return Ok(Postcheck::Refuted(failure("SIM37", "the grant is not closed")));
         }
-        if world.database.writers().any(|login| matches!(login, Login::Grant { .. })) {
+        let holder = |login: &Login| matches!(login, Login::Grant { .. });
+        if !plant::is(Planted::CloseLeavesSessions) && world.database.writers().any(holder) {
             return Ok(Postcheck::NotYet("the holder has a session".into()));
         }
         let mut done = Done { evidence: "the holder is out".into(), ..Done::default() };

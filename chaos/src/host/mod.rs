@@ -203,6 +203,7 @@ fn target(work: &Work, me: &MemberName) -> Target {
         | Action::Backup(step)
         | Action::ProveBackup(step)
         | Action::ShutDoor(step)
+        | Action::MintCredential(step)
         | Action::AdmitHolder(step)
         | Action::CloseGrant(step)
         | Action::OpenDoor(step) => Target::Database(step.database.clone()),
@@ -211,7 +212,6 @@ fn target(work: &Work, me: &MemberName) -> Target {
         | Action::SwitchRelease(_)
         | Action::StopService(_)
         | Action::StartService(_)
-        | Action::MintCredential(_)
         | Action::Prove(_)
         | Action::Run(_) => Target::Member(me.clone()),
     }

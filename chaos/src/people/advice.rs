@@ -24,6 +24,10 @@ pub struct Wait {
 pub struct Advice {
     /// `running`, `halted` and so on; none without any rollout.
     pub state: Option<String>,
+    /// The rollout's number.
+    pub rollout: Option<u64>,
+    /// Its plan's hash.
+    pub plan: Option<String>,
     /// Everything that waits.
     pub waits: Vec<Wait>,
     /// Steps whose last attempt failed.
@@ -64,6 +68,8 @@ impl Advice {
         let list = |key: &str| rollout.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let number = |value: &Value| value.get("id").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
         Some(Self {
+            rollout: rollout.get("id").and_then(Value::as_u64),
+            plan: rollout.get("plan").and_then(Value::as_str).map(str::to_owned),
             state: rollout.get("state").and_then(Value::as_str).map(str::to_owned),
             waits: list("why").iter().map(wait).collect(),
             failed: list("steps").iter().filter(|s| text(s, "state") == "failed").filter_map(number).collect(),

@@ -10,6 +10,7 @@ use crate::{
 };
 use lockkeeper_coordinator::limits::MESSAGE_MAX;
 use lockkeeper_core::{
+    ids::{PlanHash, RolloutId},
     plan::Plan,
     rollout::{Rejection, Reply},
     time::Millis,
@@ -24,6 +25,9 @@ use tonic::Status;
 
 /// Pause between two looks or tries.
 const LOOK_EVERY: Millis = Millis(250);
+
+/// How long an approver takes who is not hurried by the operator.
+const LATE_APPROVAL: Millis = Millis(1_500);
 
 /// Times a call is repeated with the same id before a person gives up for now.
 const TRIES: u32 = 8;
@@ -113,8 +117,14 @@ impl Desk {
             self.rest().await;
         }
         loop {
-            let plan = self.people.lock().plan_text.clone();
+            let (plan, hasty) = {
+                let inner = self.people.lock();
+                (inner.plan_text.clone(), inner.hasty)
+            };
             if let Some(plan) = plan {
+                if hasty {
+                    self.clock.sleep(LATE_APPROVAL).await;
+                }
                 let approved = self
                     .change("approves", move |client, id| {
                         let plan = plan.clone();
@@ -133,6 +143,9 @@ impl Desk {
     /// Plans, starts, and then does what is ordered or advised.
     pub async fn operate(&mut self) {
         let text = self.plan().await;
+        if self.people.lock().hasty {
+            self.apply(&text).await;
+        }
         while !self.people.lock().approved {
             self.rest().await;
         }
@@ -140,14 +153,14 @@ impl Desk {
             self.rest().await;
         }
         loop {
-            let (order, settling) = {
+            let (order, advised) = {
                 let mut inner = self.people.lock();
                 let settling = inner.settling;
-                (inner.orders.pop_front().filter(|_| !settling), settling)
+                (inner.orders.pop_front().filter(|_| !settling), settling || inner.eager)
             };
             match order {
                 Some(order) => self.obey(order, &text).await,
-                None if settling => {
+                None if advised => {
                     if let Some(outcome) = self.follow_advice().await {
                         self.people.lock().outcome = Some(outcome);
                         return;
@@ -219,7 +232,13 @@ impl Desk {
         let client = self.client()?;
         let json = client.view(ViewKind::Status, true).await.ok()?;
         let advice = Advice::read(&json)?;
-        self.people.lock().waits.clone_from(&advice.waits);
+        {
+            let mut inner = self.people.lock();
+            inner.waits.clone_from(&advice.waits);
+            if let (Some(id), Some(hash)) = (advice.rollout, advice.plan.clone()) {
+                inner.rollouts.insert(RolloutId(id), PlanHash(hash));
+            }
+        }
         match advice.state.as_deref() {
             Some("completed") => return Some(Outcome::Completed),
             Some("aborted") => return Some(Outcome::Aborted),

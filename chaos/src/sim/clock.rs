@@ -39,8 +39,9 @@ pub struct MachineTime {
     switched_on: AtomicU64,
     /// Wall clock minus the world's, ms.
     skew: AtomicI64,
-    /// The boot clock gains this many microseconds a second.
+    /// The boot clock gains this many microseconds a second, since then.
     drift: AtomicI64,
+    drifts_since: AtomicU64,
 }
 
 impl MachineTime {
@@ -54,9 +55,13 @@ impl MachineTime {
         self.skew.store(ms, Ordering::Relaxed);
     }
 
-    /// Sets how fast the boot clock goes, in microseconds gained per second.
-    pub fn set_drift(&self, micros_per_second: i64) {
-        self.drift.store(micros_per_second, Ordering::Relaxed);
+    /// The boot clock gains so many microseconds a second from `now` on. Once in the life of a machine: a second
+    /// change would make it jump.
+    pub fn set_drift(&self, micros_per_second: i64, now: u64) {
+        if self.drift.load(Ordering::Relaxed) == 0 {
+            self.drift.store(micros_per_second, Ordering::Relaxed);
+            self.drifts_since.store(now, Ordering::Relaxed);
+        }
     }
 }
 
@@ -79,7 +84,8 @@ impl Clock for SimClock {
     fn boot(&self) -> BootTime {
         let since = self.now.ms().saturating_sub(self.machine.switched_on.load(Ordering::Relaxed));
         let drift = self.machine.drift.load(Ordering::Relaxed);
-        let gained = i64::try_from(since).unwrap_or(0).saturating_mul(drift) / 1_000_000;
+        let drifts = self.now.ms().saturating_sub(self.machine.drifts_since.load(Ordering::Relaxed));
+        let gained = i64::try_from(drifts).unwrap_or(0).saturating_mul(drift) / 1_000_000;
         BootTime(FIRMWARE_MS.saturating_add(since).saturating_add_signed(gained))
     }
 

@@ -3,6 +3,7 @@
 //! What was written and not synced is lost or torn when the power goes. The power can be made to go in the middle of a
 //! sync, which is where torn writes come from.
 
+use crate::plant::{self, Planted};
 use lockkeeper_agent::journal::Disk;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{
@@ -12,6 +13,9 @@ use std::{
 
 /// What a disk writes as a whole.
 const SECTOR: usize = 512;
+
+/// Of a lying disk's syncs, every so many are true.
+const LIES_EVERY: u64 = 24;
 
 /// What losing power did to the disks of one machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +36,7 @@ struct Switch {
     off: bool,
     /// Handles of an ended process do nothing.
     life: u64,
+    syncs: u64,
     damage: Damage,
     store: Bytes,
     journal: Bytes,
@@ -129,7 +134,16 @@ impl Power {
         let random = StdRng::seed_from_u64(seed);
         let (store, journal) = (Bytes::default(), Bytes::default());
         let damage = Damage::default();
-        Self(Arc::new(Mutex::new(Switch { random, fuse: None, off: false, life: 0, damage, store, journal })))
+        Self(Arc::new(Mutex::new(Switch {
+            random,
+            fuse: None,
+            off: false,
+            life: 0,
+            syncs: 0,
+            damage,
+            store,
+            journal,
+        })))
     }
 
     /// The power goes in the middle of the `count`-th sync from now.
@@ -187,6 +201,16 @@ impl Power {
 
 impl Switch {
     fn cut(&mut self) {
+        if plant::is(Planted::SyncLies) {
+            // The disk had a cache of its own, and that is gone as a whole.
+            self.store.pending.clear();
+        }
+        if plant::is(Planted::JournalRots)
+            && let middle = self.journal.synced.len() / 2
+            && let Some(byte) = self.journal.synced.get_mut(middle)
+        {
+            *byte ^= 0x55;
+        }
         let (store_lost, store_kept) = self.store.lose(&mut self.random, false);
         let (journal_lost, journal_kept) = self.journal.lose(&mut self.random, true);
         self.damage = Damage { store_lost, journal_lost, torn: store_kept || journal_kept };
@@ -241,6 +265,10 @@ impl redb::StorageBackend for SimStore {
     fn sync_data(&self) -> io::Result<()> {
         let mut switch = self.power.alive(self.life)?;
         switch.before_sync()?;
+        switch.syncs += 1;
+        if plant::is(Planted::SyncLies) && !switch.syncs.is_multiple_of(LIES_EVERY) {
+            return Ok(());
+        }
         switch.store.sync();
         Ok(())
     }

@@ -83,6 +83,13 @@ impl World {
         }
     }
 
+    /// Somebody takes a member out before anything begins; it is not Lockkeeper's to bring it back.
+    pub fn take_out(&mut self, number: usize) {
+        if let Some(server) = self.balancer.servers.values_mut().nth(number) {
+            server.admin = Admin::Maint;
+        }
+    }
+
     /// Ends a server's requests.
     pub fn force(&mut self, member: &MemberName, by: &super::EffectId) {
         let Some(server) = self.balancer.servers.get_mut(member) else { return };

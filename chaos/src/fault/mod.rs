@@ -1,0 +1,11 @@
+//! Faults: what can go wrong, when it does, and how it is done to the bed.
+
+pub mod kind;
+pub mod nemesis;
+pub mod schedule;
+pub mod scene;
+
+pub use kind::{Kind, Victim};
+pub use nemesis::Nemesis;
+pub use schedule::{Fault, Schedule, Trigger};
+pub use scene::Scene;

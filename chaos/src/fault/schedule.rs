@@ -1,0 +1,174 @@
+//! What goes wrong when, decided by the seed alone.
+
+use super::kind::{Kind, Victim};
+use crate::{
+    cluster::Shape,
+    people::Order,
+    world::{Thing, Tool},
+};
+use lockkeeper_core::plan::ActionKind;
+use rand::{Rng, SeedableRng as _, rngs::StdRng};
+
+/// When a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// So long after the rollout began, ms.
+    After(u64),
+    /// So long after a grant was opened, ms.
+    InGrant(u64),
+    /// So long after a step of this kind was handed out, ms.
+    On(ActionKind, u64),
+}
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// When.
+    pub trigger: Trigger,
+    /// What.
+    pub kind: Kind,
+    /// How long it lasts, ms; without meaning for what happens in a moment.
+    pub lasts: u64,
+}
+
+/// Everything a seed decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// The cluster.
+    pub shape: Shape,
+    /// Longest ordinary delay of a message, ms.
+    pub latency_max: u64,
+    /// Entries between snapshots.
+    pub snapshot_entries: u64,
+    /// People do what `why` says while faults last, too.
+    pub eager: bool,
+    /// A member that was out of the balancer before anything began.
+    pub out_before: Option<usize>,
+    /// The operator tries to start the plan before it is approved.
+    pub hasty: bool,
+    /// Faults.
+    pub faults: Vec<Fault>,
+}
+
+/// Faults of one seed.
+const FAULTS: std::ops::RangeInclusive<usize> = 1..=6;
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed ^ 0x5eed);
+        let tool = match random.random_range(0..10) {
+            0..6 => Tool::Transactional,
+            6..9 => Tool::Resumes,
+            _ => Tool::Fragile,
+        };
+        let shape = Shape {
+            witness: random.random_bool(0.6),
+            lost_after: random.random_range(2..5),
+            max_failures: if random.random_bool(0.3) { 2 } else { 0 },
+            tool,
+        };
+        let lost = shape.lost_after * 1000;
+        let count = random.random_range(FAULTS);
+        let mut faults: Vec<Fault> = (0..count).map(|_| fault(&mut random, lost)).collect();
+        // Most seeds have at least one fault where it hurts most.
+        if random.random_bool(0.6) && !faults.iter().any(|f| matches!(f.trigger, Trigger::InGrant(_))) {
+            let trigger = Trigger::InGrant(random.random_range(0..2_500));
+            faults.push(Fault { trigger, ..fault(&mut random, lost) });
+        }
+        Self {
+            shape,
+            latency_max: *pick(&mut random, &[2, 5, 5, 20, 60]),
+            snapshot_entries: *pick(&mut random, &[20, 40, 80, 10_000]),
+            eager: random.random_bool(0.6),
+            out_before: random.random_bool(0.15).then(|| random.random_range(0..3)),
+            hasty: random.random_bool(0.2),
+            faults,
+        }
+    }
+}
+
+fn pick<'a, T>(random: &mut StdRng, all: &'a [T]) -> &'a T {
+    &all[random.random_range(0..all.len())]
+}
+
+fn victim(random: &mut StdRng) -> Victim {
+    match random.random_range(0..10) {
+        0..3 => Victim::Leader,
+        3..6 => Victim::Holder,
+        6..8 => Victim::Executor,
+        8 => Victim::Worker,
+        _ => Victim::Number(random.random_range(0..4)),
+    }
+}
+
+fn trigger(random: &mut StdRng) -> Trigger {
+    match random.random_range(0..10) {
+        0..5 => Trigger::InGrant(random.random_range(0..2_500)),
+        5..8 => Trigger::On(*pick(random, &ActionKind::ALL), random.random_range(0..150)),
+        _ => Trigger::After(random.random_range(0..6_000)),
+    }
+}
+
+fn fault(random: &mut StdRng, lost: u64) -> Fault {
+    let kind = kind(random);
+    let trigger = trigger(random);
+    // Every third silence lasts longer than any time-out.
+    let lasts = match random.random_range(0..3) {
+        0 => random.random_range(100..1_000),
+        1 => random.random_range(1_000..lost),
+        _ => random.random_range(lost..lost + 4_000),
+    };
+    Fault { trigger, kind, lasts }
+}
+
+fn kind(random: &mut StdRng) -> Kind {
+    let who = victim(random);
+    match random.random_range(0..100) {
+        0..6 => Kind::Loss(who, *pick(random, &[5, 20, 100])),
+        6..11 => Kind::Delay(who, *pick(random, &[100, 400, 1_500])),
+        11..15 => Kind::Hold(who),
+        15..25 => Kind::Partition(who),
+        25..29 => Kind::Mute(who),
+        29..33 => Kind::Deaf(who),
+        33..42 => Kind::Kill(who),
+        42..48 => Kind::Power(who),
+        48..56 => Kind::Torn(who, random.random_range(1..8)),
+        56..63 => Kind::Stop(who),
+        63..70 => Kind::Suspend(who),
+        70..73 => Kind::Skew(who, *pick(random, &[-3_600_000, -5_000, 5_000, 3_600_000])),
+        73..75 => Kind::Drift(who, *pick(random, &[-500, 500])),
+        75..78 => Kind::Cut(who, Thing::Database),
+        78..79 => Kind::Cut(who, Thing::Balancer),
+        79..83 => Kind::Misfortune(*pick(random, &[100, 400])),
+        83..85 => Kind::Slowness(random.random_range(2..5)),
+        85..88 => Kind::Stranger,
+        88..92 => Kind::Echo(500),
+        92..95 => Kind::Replay(who),
+        95 => Kind::Person(Order::Pause),
+        96..99 => Kind::Person(Order::Abort),
+        _ => Kind::Person(Order::ApplyAgain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_everything() {
+        for seed in 0..50 {
+            assert_eq!(Schedule::new(seed), Schedule::new(seed));
+        }
+        assert_ne!(Schedule::new(1), Schedule::new(2));
+    }
+
+    #[test]
+    fn most_seeds_aim_at_the_open_grant() {
+        let aims = |seed: &u64| {
+            Schedule::new(*seed).faults.iter().any(|fault| matches!(fault.trigger, Trigger::InGrant(_)))
+        };
+        let aimed = (0..1_000).filter(aims).count();
+        assert!(aimed > 800, "{aimed} of 1000");
+    }
+}
