@@ -79,7 +79,8 @@ impl LocalGroup {
         let begun = self.clock.boot();
         let mut last = "nobody is known to lead".to_owned();
         while self.clock.boot().since(begun) < limits::REQUEST_DEADLINE {
-            let leadership = self.leadership.borrow().clone();
+            let mut changes = self.leadership.clone();
+            let leadership = changes.borrow_and_update().clone();
             let answer = match leadership.leader {
                 Some((leader, _)) if leader == self.me => self.ask_here(ask).await,
                 Some((leader, address)) => ask_there(self.client(&leader, &address), ask).await,
@@ -90,7 +91,14 @@ impl LocalGroup {
                 Err(Again::No(error)) => return Err(error),
                 Err(Again::Later(why)) => last = why,
             }
-            self.clock.sleep(limits::NO_LEADER_PAUSE).await;
+            // A new leader ends the pause: a planned hand-over is over in less.
+            tokio::select! {
+                biased;
+                changed = changes.changed() => if changed.is_err() {
+                    self.clock.sleep(limits::NO_LEADER_PAUSE).await;
+                },
+                () = self.clock.sleep(limits::NO_LEADER_PAUSE) => {}
+            }
         }
         Err(GroupError::NoLeader(last))
     }

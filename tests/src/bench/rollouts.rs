@@ -21,11 +21,14 @@ use tokio::{sync::watch, time::timeout};
 /// Some hundred steps of some milliseconds; a debug build on a slow disk needs ten times that.
 const ROLLOUT_WITHIN: Duration = Duration::from_secs(120);
 
-/// `times` commands that change nothing, one after the other.
-pub async fn commits(trio: &mut Trio, times: usize) -> Result<Samples> {
+/// `times` commands that change nothing, one after the other, with a pause before each.
+pub async fn commits(trio: &mut Trio, times: usize, pause: Duration) -> Result<Samples> {
     let nothing = trio.nothing();
     let mut samples = Samples::default();
     for _ in 0..times {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         let begun = Instant::now();
         trio.must(None, nothing.clone()).await?;
         samples.push(begun.elapsed());

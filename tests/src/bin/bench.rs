@@ -3,13 +3,21 @@
 
 use anyhow::{Context, Result, bail};
 use lockkeeper_tests::{
-    bench::{Figure, demo, disk, head, planning, processes::Processes, rollouts, trio::Trio},
+    bench::{
+        Figure, demo,
+        disk::{self, Processors},
+        head, planning,
+        processes::Processes,
+        rollouts,
+        trio::Trio,
+    },
     loopback::binary,
 };
 use std::{
     fs,
     path::Path,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 /// Kills of the leader; the budget speaks of the worst of 30.
@@ -18,6 +26,10 @@ const KILLS: usize = 30;
 const HAND_OVERS: usize = 10;
 /// Syncs and commits: enough for a 99th percentile.
 const COMMITS: usize = 1000;
+/// Commits with a pause before each, and the pause: about what a step of a rollout takes with two commits in it.
+const PACED: usize = 300;
+/// See [`PACED`].
+const PACE: Duration = Duration::from_millis(20);
 /// Rollouts of some 30 steps each.
 const ROLLOUTS: u32 = 8;
 
@@ -64,10 +76,13 @@ async fn main() -> Result<ExitCode> {
 
 /// Disk, commits, coordination and hand-over, three voters in this process.
 async fn in_one_process(directory: &Path, figures: &mut Table) -> Result<()> {
-    let syncs = disk::syncs(directory, COMMITS)?;
-    figures
-        .push(Figure::ms("fdatasync of 4 KiB, p50", syncs.median()).note(format!("{} times", syncs.len())));
-    figures.push(Figure::ms("fdatasync of 4 KiB, p99", syncs.quantile(0.99)));
+    for (processors, word) in [(Processors::Idle, "idle"), (Processors::Busy, "busy")] {
+        let syncs = disk::syncs(directory, COMMITS, processors)?;
+        let note = format!("{} times; p99 {:.1?}", syncs.len(), syncs.quantile(0.99));
+        figures.push(
+            Figure::ms(format!("fdatasync of 4 KiB, processors {word}, p50"), syncs.median()).note(note),
+        );
+    }
     let names: Vec<String> = (1..=3).map(|n| format!("m{n}")).collect();
     let mut text = String::new();
     let mut trio = Trio::start(directory, |addresses| {
@@ -75,22 +90,22 @@ async fn in_one_process(directory: &Path, figures: &mut Table) -> Result<()> {
         text.clone()
     })
     .await?;
-    let commits = rollouts::commits(&mut trio, COMMITS).await?;
-    let p50 = commits.median();
-    figures
-        .push(Figure::ms("commit in a group of 3 voters, p50", p50).note(format!("{} times", commits.len())));
+    let commits = rollouts::commits(&mut trio, COMMITS, Duration::ZERO).await?;
+    let note = format!("{} times, one after the other", commits.len());
+    figures.push(Figure::ms("commit in a group of 3 voters, p50", commits.median()).note(note));
     figures.push(Figure::ms("commit in a group of 3 voters, p99", commits.quantile(0.99)));
+    let paced = rollouts::commits(&mut trio, PACED, PACE).await?;
+    let note = format!("{} times, one every {} ms, as steps come", paced.len(), PACE.as_millis());
+    figures.push(Figure::ms("commit at the pace of steps, p50", paced.median()).note(note));
+    figures.push(Figure::ms("commit at the pace of steps, p99", paced.quantile(0.99)));
     let overhead = rollouts::overhead(&mut trio, &text, ROLLOUTS).await?;
-    let budget = (4.0 * p50.as_secs_f64() * 1000.0).min(20.0);
-    let note = format!(
-        "{} steps of {} rollouts, {} missed",
-        overhead.steps.len(),
-        overhead.rollouts.len(),
-        overhead.missed
-    );
-    figures
-        .push(Figure::ms("coordination of a step, p50", overhead.steps.median()).within(budget).note(note));
+    let (p50, steps) = (overhead.steps.median(), overhead.steps.len());
+    let note = format!("{steps} steps of {} rollouts, {} missed", overhead.rollouts.len(), overhead.missed);
+    figures.push(Figure::ms("coordination of a step, p50", p50).within(20.0).note(note));
     figures.push(Figure::ms("coordination of a step, p99", overhead.steps.quantile(0.99)));
+    let ratio = |commit: Duration| p50.as_secs_f64() / commit.as_secs_f64();
+    figures.push(Figure::of("coordination over commits at its pace", ratio(paced.median()), "x").within(4.0));
+    figures.push(Figure::of("coordination over commits without pause", ratio(commits.median()), "x"));
     let mut hand_overs = lockkeeper_tests::bench::Samples::default();
     for _ in 0..HAND_OVERS {
         hand_overs.push(trio.hand_over().await?);
