@@ -349,6 +349,29 @@ proptest! {
     }
 }
 
+/// Found by simulation: after a second failure `why` still named the first one's remedy, which was refused.
+#[test]
+fn the_first_remedy_of_a_halt_is_accepted() {
+    let (mut play, _) = Play::new();
+    let operator = person("ola", Role::Operator);
+    play.group.lead();
+    for assignment in play.group.assignments() {
+        play.group.outcome(&assignment.attempt, bad(None));
+    }
+    let mut turns = 0;
+    while matches!(play.group.state.rollout.as_ref().map(|r| &r.status), Some(Status::Halted { .. })) {
+        let facts = play.group.facts();
+        let first = lockkeeper_core::rollout::why(&play.group.state, &facts).remove(0);
+        let (_, step) = first.remedy.split_once("lockkeeper retry ").expect("a step failed");
+        let retry = Command::Retry { step: StepId(step.parse().unwrap()) };
+        let reply = play.group.commit(Some(&operator), retry);
+        assert!(matches!(reply, Reply::Applied { .. }), "{}: {reply:?}", first.remedy);
+        turns += 1;
+        assert!(turns < 10, "it stays halted");
+    }
+    assert_eq!(turns, 3, "all three members' steps had failed");
+}
+
 /// A rejected proposal is not repeated for a while, so one that must be rejected costs outage.
 #[test]
 fn a_leader_proposes_nothing_that_is_rejected() {

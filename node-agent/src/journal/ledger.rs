@@ -154,7 +154,12 @@ impl Ledger {
         if plant::is(Plant::SkipFence) {
             return Ok(());
         }
-        let started = self.attempts.iter().filter(|(_, entry)| entry.started && entry.target == *target);
+        // Closing a grant only ever shuts further, so it may be started again under the grant's own token: otherwise a
+        // close that failed once could never be made good.
+        let counts = |entry: &Entry| {
+            entry.started && entry.target == *target && entry.kind != ActionKind::CloseGrant
+        };
+        let started = self.attempts.iter().filter(|(_, entry)| counts(entry));
         self.fence.admits(target, key, started.map(|(started, _)| started))
     }
 

@@ -1,11 +1,13 @@
 //! Why something waits: who or what is waited for, since when, and what to do about it.
 
 use super::{
+    apply::failed_steps,
     next::Facts,
     outlook::{Outlook, outlook},
     state::{Rollout, State, Status, StepPhase},
 };
 use crate::{
+    ids::StepId,
     plan::{OwedKey, Step},
     time::LogTime,
 };
@@ -103,7 +105,7 @@ fn stopped(rollout: &Rollout) -> Option<Why> {
         Status::Paused { by, reason, since } => {
             ("paused", format!("paused by {by}: {reason}"), *since, "lockkeeper resume".to_owned())
         }
-        Status::Halted { cause, since } => (cause.code(), halt_text(cause), *since, halt_remedy(cause)),
+        Status::Halted { cause, since } => (cause.code(), halt_text(cause), *since, halt_remedy(cause, failed_steps(rollout).next())),
         Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => return None,
     };
     Some(Why {
@@ -127,14 +129,19 @@ fn halt_text(cause: &super::command::HaltCause) -> String {
     }
 }
 
-fn halt_remedy(cause: &super::command::HaltCause) -> String {
+/// What lets it go on now: as long as a step is failed, only trying that again does, whatever the first cause was.
+fn halt_remedy(cause: &super::command::HaltCause, failed: Option<StepId>) -> String {
     use super::command::HaltCause as H;
-    match cause {
-        H::StepFailed { step, .. } => format!("mend the cause, then lockkeeper retry {step}"),
+    let first = match cause {
+        H::StepFailed { .. } => "mend the cause".to_owned(),
         H::MemberLost { member, .. } | H::UpgraderLost { member, .. } | H::NoAnswer { member, .. } => {
-            format!("bring {member}'s agent back, then lockkeeper resume")
+            format!("bring {member}'s agent back")
         }
-        H::OwedDiffers { key } => format!("put {key} right by hand, then lockkeeper retry"),
+        H::OwedDiffers { key } => format!("put {key} right by hand"),
+    };
+    match failed {
+        Some(step) => format!("{first}, then lockkeeper retry {step}"),
+        None => format!("{first}, then lockkeeper resume"),
     }
 }
 

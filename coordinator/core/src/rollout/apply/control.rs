@@ -119,7 +119,7 @@ fn go_on(rollout: &mut Rollout) {
 }
 
 /// Failed steps that keep the rollout from going on in its present direction.
-fn failed_steps(rollout: &Rollout) -> impl Iterator<Item = StepId> + '_ {
+pub(in crate::rollout) fn failed_steps(rollout: &Rollout) -> impl Iterator<Item = StepId> + '_ {
     let back = rollout.abort.is_some();
     rollout.steps.iter().filter_map(move |(id, record)| {
         let failed = matches!(record.phase, StepPhase::Failed { .. });

@@ -27,6 +27,7 @@ use crate::{
 use legal::StatusKind;
 
 pub(super) use assign::{check_order, check_serial, is_shutting};
+pub(super) use control::failed_steps;
 pub(super) use finish::may_finish;
 pub use grant::judge;
 pub(super) use grant::first_step as grant_first_step;
