@@ -215,11 +215,13 @@ impl Process {
                 let seen = Seen::Leading { term: lead.term, leading: lead.leading };
                 self.watch.saw(self.now.ms(), &self.me, seen);
             }
-            // A follower whose log begins after its snapshot did not make that itself.
+            // A log that was cut off as a whole was replaced by the leader's snapshot; after one of its own a node keeps
+            // some entries.
             if now.snapshot != snapshot {
                 snapshot = now.snapshot;
                 if let Some(index) = snapshot
                     && now.last_log == Some(index)
+                    && now.purged == Some(index)
                 {
                     self.watch.saw(self.now.ms(), &self.me, Seen::Snapshot { index });
                 }

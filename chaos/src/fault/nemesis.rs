@@ -14,8 +14,9 @@ use crate::{
 use lockkeeper_core::ids::MemberName;
 use std::{collections::BTreeMap, time::Duration};
 
-/// How long a killed process stays away at least, ms.
+/// How long a killed process stays away at least and at most, ms: whoever watches over it starts it again soon.
 const AWAY_MS: u64 = 300;
+const BACK_MS: u64 = 1_200;
 
 /// A fault that struck.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +222,7 @@ fn do_it(bed: &mut Bed, scene: &Scene, fault: &Fault, who: Option<&MemberName>, 
         (Kind::Partition(_), Some(who)) => ways(bed, who, |net, a, b| net.partition(a, b)),
         (Kind::Mute(_), Some(who)) => ways(bed, who, |net, a, b| net.partition_oneway(a, b)),
         (Kind::Deaf(_), Some(who)) => ways(bed, who, |net, a, b| net.partition_oneway(b, a)),
-        (Kind::Kill(_), Some(who)) => bed.kill(who, until.min(bed.now.ms() + 4_000).max(bed.now.ms() + AWAY_MS)),
+        (Kind::Kill(_), Some(who)) => bed.kill(who, until.clamp(bed.now.ms() + AWAY_MS, bed.now.ms() + BACK_MS)),
         (Kind::Power(_), Some(who)) => bed.power_off(who, until.max(bed.now.ms() + AWAY_MS)),
         (Kind::Torn(_, syncs), Some(who)) => {
             if let Some(machine) = bed.machine(who) {

@@ -74,7 +74,8 @@ impl Schedule {
         // Most seeds have at least one fault where it hurts most.
         if random.random_bool(0.6) && !faults.iter().any(|f| matches!(f.trigger, Trigger::InGrant(_))) {
             let trigger = Trigger::InGrant(random.random_range(0..2_500));
-            faults.push(Fault { trigger, ..fault(&mut random, lost) });
+            let kind = hard(&mut random);
+            faults.push(Fault { trigger, kind, lasts: lasts(&mut random, lost) });
         }
         Self {
             shape,
@@ -102,6 +103,33 @@ fn victim(random: &mut StdRng) -> Victim {
     }
 }
 
+/// Before the point of no return an abort is accepted, and a stranger is still let in.
+const EARLY: [ActionKind; 9] = [
+    ActionKind::StageRelease,
+    ActionKind::Drain,
+    ActionKind::StopService,
+    ActionKind::ProveNoWriters,
+    ActionKind::Backup,
+    ActionKind::ProveBackup,
+    ActionKind::ShutDoor,
+    ActionKind::MintCredential,
+    ActionKind::AdmitHolder,
+];
+
+/// When a kind of fault strikes, where not just any time will do.
+fn aimed(random: &mut StdRng, kind: Kind) -> Option<(Trigger, u64)> {
+    match kind {
+        Kind::Person(Order::Abort) if random.random_bool(0.8) => {
+            Some((Trigger::On(*pick(random, &EARLY), random.random_range(0..200)), 0))
+        }
+        Kind::Stranger => Some((Trigger::On(*pick(random, &EARLY), random.random_range(0..100)), 1_500)),
+        Kind::Misfortune(_) | Kind::Slowness(_) | Kind::Echo(_) => {
+            Some((Trigger::After(random.random_range(0..3_000)), 8_000))
+        }
+        _ => None,
+    }
+}
+
 fn trigger(random: &mut StdRng) -> Trigger {
     match random.random_range(0..10) {
         0..5 => Trigger::InGrant(random.random_range(0..2_500)),
@@ -113,13 +141,31 @@ fn trigger(random: &mut StdRng) -> Trigger {
 fn fault(random: &mut StdRng, lost: u64) -> Fault {
     let kind = kind(random);
     let trigger = trigger(random);
-    // Every third silence lasts longer than any time-out.
-    let lasts = match random.random_range(0..3) {
+    let lasts = lasts(random, lost);
+    let (trigger, lasts) = aimed(random, kind).unwrap_or((trigger, lasts));
+    Fault { trigger, kind, lasts }
+}
+
+/// Every third fault lasts longer than any time-out.
+fn lasts(random: &mut StdRng, lost: u64) -> u64 {
+    match random.random_range(0..3) {
         0 => random.random_range(100..1_000),
         1 => random.random_range(1_000..lost),
         _ => random.random_range(lost..lost + 4_000),
-    };
-    Fault { trigger, kind, lasts }
+    }
+}
+
+/// What hurts most inside an open grant.
+fn hard(random: &mut StdRng) -> Kind {
+    let who = if random.random_bool(0.6) { Victim::Holder } else { Victim::Executor };
+    match random.random_range(0..8) {
+        0..2 => Kind::Partition(who),
+        2 => Kind::Kill(who),
+        3 => Kind::Power(who),
+        4 => Kind::Torn(who, random.random_range(1..8)),
+        5 => Kind::Stop(who),
+        _ => Kind::Suspend(who),
+    }
 }
 
 fn kind(random: &mut StdRng) -> Kind {
@@ -142,11 +188,11 @@ fn kind(random: &mut StdRng) -> Kind {
         78..79 => Kind::Cut(who, Thing::Balancer),
         79..83 => Kind::Misfortune(*pick(random, &[100, 400])),
         83..85 => Kind::Slowness(random.random_range(2..5)),
-        85..88 => Kind::Stranger,
-        88..92 => Kind::Echo(500),
-        92..95 => Kind::Replay(who),
-        95 => Kind::Person(Order::Pause),
-        96..99 => Kind::Person(Order::Abort),
+        85..89 => Kind::Stranger,
+        89..92 => Kind::Echo(500),
+        92..94 => Kind::Replay(who),
+        94 => Kind::Person(Order::Pause),
+        95..99 => Kind::Person(Order::Abort),
         _ => Kind::Person(Order::ApplyAgain),
     }
 }
