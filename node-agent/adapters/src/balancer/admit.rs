@@ -1,8 +1,8 @@
 //! Putting a server back so that no client meets an application that is not there.
 //!
 //! `ready` straight after `maint` makes a server up without a single check, and so does `drain` straight after it: the
-//! number for "up" is then a guess. So: out of maintenance into drain, where the checks run and no client comes; wait for
-//! a check that really passed; only then `ready`.
+//! number for "up" is then a guess, and clients that hold the server's cookie pierce a drain. So: out of maintenance into
+//! drain and down at once, where the checks run and nobody comes; wait for checks that really passed; only then `ready`.
 
 use super::{Admin, Haproxy, Reading, drain::Watch};
 use crate::code::HostCode;
@@ -22,10 +22,11 @@ pub async fn admit(balancer: &Haproxy, server: &str, captured: Admin) -> Result<
         (Admin::Maint | Admin::Drain, _) => balancer.set(server, captured).await,
         (Admin::Ready, Admin::Ready) => Ok(reading),
         (Admin::Ready, Admin::Maint) => {
-            let reading = balancer.set(server, Admin::Drain).await?;
-            if reading.health.is_some_and(|h| h.fall <= 1) {
-                // With `fall 1` a server that was never checked looks like one that passed; down, it must earn it.
-                balancer.distrust(server).await?;
+            if reading.checked {
+                balancer.drain_distrusted(server).await?;
+            } else {
+                // Nothing would ever bring it up again.
+                balancer.set(server, Admin::Drain).await?;
             }
             ready(balancer, server, &mut watch).await
         }

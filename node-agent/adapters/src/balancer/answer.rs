@@ -12,6 +12,9 @@ const DRAIN_BITS: u32 = 0x08 | 0x10;
 /// `srv_op_state` of a server that is up.
 const OP_RUNNING: u32 = 2;
 
+/// The bit of `srv_check_state` that says a check is configured; others say whether it runs at the moment.
+const CHECK_CONFIGURED: u32 = 0x02;
+
 /// Why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
@@ -118,7 +121,8 @@ pub fn reading(
     let current: u64 = stat.number("scur")?;
     let queued: u64 = stat.number("qcur")?;
     let used: u64 = conn.number("used_cur")?;
-    let checked = status != "no check";
+    // Not by the status: in maintenance it is the same with and without checks.
+    let checked = state.number::<u32>("srv_check_state")? & CHECK_CONFIGURED != 0;
     Ok(Reading { admin, admin_bits, up, status, checked, health, sessions: (current + queued).max(used) })
 }
 
@@ -126,8 +130,8 @@ pub fn reading(
 mod tests {
     use super::*;
 
-    const STATE: &str = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n\
-        3 app 1 n1 127.0.0.1 2 8 1\n3 app 2 n2 127.0.0.1 0 5 1\n3 app 3 n3 127.0.0.1 2 0 1\n\n";
+    const STATE: &str = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_check_state\n\
+        3 app 1 n1 127.0.0.1 2 8 6\n3 app 2 n2 127.0.0.1 0 5 14\n3 app 3 n3 127.0.0.1 2 0 0\n\n";
     const CONN: &str = "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb\n\
         app/n1 3/1 127.0.0.1 18081 - 5000 4 1 1 9\napp/n2 3/2 127.0.0.1 18082 - 5000 0 0 0 0\n\
         app/n3 3/3 127.0.0.1 18083 - 5000 0 0 0 0\n";
@@ -142,6 +146,7 @@ mod tests {
         assert!(!n1.check_passed());
         let n2 = reading("app", "n2", STATE, STAT, CONN).unwrap();
         assert_eq!((n2.admin, n2.admin_bits, n2.up, n2.sessions), (Admin::Maint, 5, false, 0));
+        assert!(n2.checked, "its checks only rest");
         let n3 = reading("app", "n3", STATE, STAT, CONN).unwrap();
         assert!(!n3.checked && n3.check_passed());
     }
@@ -152,7 +157,7 @@ mod tests {
         assert_eq!(none, AnswerError::NoServer("n9".into()));
         let refused = reading("app", "n1", "Can't find backend.\n\n", STAT, CONN).unwrap_err();
         assert_eq!(refused, AnswerError::Refused("Can't find backend.".into()));
-        let mangled = STATE.replace("3 app 1 n1 127.0.0.1 2 8 1", "3 app 1 n1 127.0.0.1 2 x 1");
+        let mangled = STATE.replace("n1 127.0.0.1 2 8 6", "n1 127.0.0.1 2 x 6");
         assert!(matches!(reading("app", "n1", &mangled, STAT, CONN), Err(AnswerError::Column { .. })));
     }
 }

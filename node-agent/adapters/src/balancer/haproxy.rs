@@ -102,9 +102,11 @@ impl Haproxy {
             .failure(format!("{}/{server} was set to {admin}, but reads back: {reading}", self.backend)))
     }
 
-    /// Declares a checked server down until its checks say otherwise.
-    pub async fn distrust(&self, server: &str) -> Result<(), Failure> {
-        self.command(&format!("set server {}/{} health down", self.backend, checked(server)?)).await
+    /// Takes a checked server out of maintenance into drain and declares it down until its own checks say otherwise.
+    /// Both stand on one line: the balancer obeys them in one go, and no client with the server's cookie comes between.
+    pub async fn drain_distrusted(&self, server: &str) -> Result<(), Failure> {
+        let name = format!("{}/{}", self.backend, checked(server)?);
+        self.command(&format!("set server {name} state drain; set server {name} health down")).await
     }
 
     /// Ends the sessions that are still open on a server; their clients see an error.

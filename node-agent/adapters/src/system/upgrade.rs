@@ -39,7 +39,8 @@ impl SystemHost {
             },
             _ => None,
         };
-        self.attempt(work).file(&ending.map_or_else(|| "credential".to_owned(), |e| format!("credential.{e}")))
+        self.attempt(work)
+            .file(&ending.map_or_else(|| "credential".to_owned(), |e| format!("credential.{e}")))
     }
 
     /// Removes the credential's file, if there is one.
