@@ -35,7 +35,7 @@ pub struct Advice {
 }
 
 /// What a person does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// `lockkeeper retry N`.
     Retry(u32),
@@ -43,6 +43,8 @@ pub enum Move {
     Resume,
     /// `lockkeeper abort`.
     Abort,
+    /// `lockkeeper takeover DATABASE`.
+    Takeover(String),
     /// Nothing is asked of a person.
     Nothing,
 }
@@ -87,6 +89,9 @@ impl Advice {
             let step = rest.split_whitespace().next().and_then(|word| word.parse().ok());
             return step.or_else(|| self.failed.first().copied()).map_or(Move::Nothing, Move::Retry);
         }
+        if let Some((_, rest)) = wait.remedy.split_once("lockkeeper takeover ") {
+            return rest.split_whitespace().next().map_or(Move::Nothing, |name| Move::Takeover(name.to_owned()));
+        }
         if wait.remedy.contains("lockkeeper resume") {
             return Move::Resume;
         }
@@ -110,6 +115,10 @@ mod tests {
     fn remedies_are_read_as_they_are_told() {
         assert_eq!(status("\"person\"", "mend the cause, then lockkeeper retry 12").next(), Move::Retry(12));
         assert_eq!(status("\"person\"", "put it right by hand, then lockkeeper retry").next(), Move::Retry(7));
+        let both = "mend the cause, then lockkeeper retry 9 (or: lockkeeper takeover main --reason R)";
+        assert_eq!(status("\"person\"", both).next(), Move::Retry(9));
+        let takeover = "restore the set, then lockkeeper takeover main --reason R";
+        assert_eq!(status("\"person\"", takeover).next(), Move::Takeover("main".into()));
         assert_eq!(status("\"person\"", "bring it back, then lockkeeper resume").next(), Move::Resume);
         assert_eq!(status("{\"agent\":\"n1\"}", "lockkeeper resume").next(), Move::Nothing);
         assert_eq!(status("\"person\"", "bring its agent back").next(), Move::Nothing);

@@ -227,6 +227,15 @@ impl Desk {
             .await
     }
 
+    async fn take_over(&mut self, database: String) -> Result<Answer, Status> {
+        let what = format!("takes {database} over");
+        let ask = move |client: OperatorClient, id| {
+            let database = database.clone();
+            async move { client.takeover(id, database, String::new(), "as advised".into()).await }
+        };
+        self.change(&what, ask).await
+    }
+
     /// Looks once and does the next thing that is asked of a person.
     async fn follow_advice(&mut self) -> Option<Outcome> {
         let client = self.client()?;
@@ -248,6 +257,7 @@ impl Desk {
             Move::Retry(step) => self.retry(step).await,
             Move::Resume => self.control(Control::Resume, "resumes").await,
             Move::Abort => self.control(Control::Abort, "aborts").await,
+            Move::Takeover(database) => self.take_over(database).await,
             Move::Nothing => return None,
         };
         match answer {

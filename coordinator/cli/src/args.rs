@@ -62,6 +62,7 @@ pub enum Command {
     Members(cmd::members::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
+    Takeover(cmd::takeover::Args),
     /// One process of the demo: its application, balancer or client.
     #[command(hide = true)]
     DemoPart {

@@ -22,11 +22,13 @@ pub enum Plant {
     OldToken,
     /// Applying an entry depends on more than the entry.
     ApplyDrifts,
+    /// A touched database gets another grant although the tool does not resume.
+    TakeTouched,
 }
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Plant; 9] = [
+    pub const ALL: [Plant; 10] = [
         Plant::StopUndrained,
         Plant::AdmitUnproven,
         Plant::UpgradeUnsaved,
@@ -36,6 +38,7 @@ impl Plant {
         Plant::LostIsOut,
         Plant::OldToken,
         Plant::ApplyDrifts,
+        Plant::TakeTouched,
     ];
 }
 

@@ -137,14 +137,16 @@ fn check_speaker(
         | Command::Resume
         | Command::Abort { .. }
         | Command::Retry { .. }
-        | Command::AcceptOwed { .. } => role.is_some(),
+        | Command::AcceptOwed { .. }
+        | Command::Takeover { .. } => role.is_some(),
         // What a leader proposes, it proposes on its own node.
         Command::Init { .. }
         | Command::SetExecutor { .. }
         | Command::Elect { .. }
         | Command::Assign { .. }
         | Command::Halt { .. }
-        | Command::Finish { .. } => false,
+        | Command::Finish { .. }
+        | Command::Regrant { .. } => false,
     };
     if own {
         Ok(())

@@ -6,7 +6,7 @@ use crate::{limits, pki::{CertificateRequest, JoinToken, TokenSecret, Validity}}
 use futures::Stream;
 use lockkeeper_core::{
     identity::{Actor, Right, Role},
-    ids::{ActorName, MemberName, RequestId, StepId},
+    ids::{ActorName, DatabaseName, MemberName, RequestId, StepId},
     plan::OwedKey,
     rollout::{Command, Reply},
     stored,
@@ -16,8 +16,8 @@ use lockkeeper_proto::{
     pb::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCheckReply,
         OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest, OperatorPlanReply, OperatorPlanRequest,
-        OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTokenCreateReply,
-        OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
+        OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTakeoverRequest,
+        OperatorTokenCreateReply, OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
     port::{Group as _, GroupError, Proposal},
@@ -215,6 +215,23 @@ impl Operator for OperatorApi {
         let span = span(&request, "retry");
         let r = request.into_inner();
         self.changed(r.request_id, actor, span, Command::Retry { step: StepId(r.step) }).await
+    }
+
+    async fn takeover(
+        &self,
+        request: Request<OperatorTakeoverRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Operate)?;
+        let span = span(&request, "takeover");
+        let r = request.into_inner();
+        let database: DatabaseName = r.database.parse().map_err(|e| bad("database", e))?;
+        let to = Some(r.to).filter(|to| !to.is_empty());
+        let to = to.map(|to| to.parse::<MemberName>()).transpose().map_err(|e| bad("to", e))?;
+        if r.reason.trim().is_empty() {
+            return Err(bad("reason", "it is needed: whoever reads the history wants to know why"));
+        }
+        let command = Command::Takeover { database, to, reason: r.reason };
+        self.changed(r.request_id, actor, span, command).await
     }
 
     async fn accept_owed(

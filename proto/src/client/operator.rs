@@ -4,7 +4,7 @@ use crate::{
     pb::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorClusterApplyRequest,
         OperatorIssueRequest, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTokenCreateRequest, OperatorViewRequest,
+        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
         operator_client::OperatorClient as Generated,
     },
     transport::InjectTrace,
@@ -171,6 +171,18 @@ impl OperatorClient {
     pub async fn retry(&self, id: String, step: u32) -> Result<Answer, Status> {
         let request = timed(OperatorRetryRequest { request_id: id, step }, CALL_DEADLINE);
         answer(&self.0.clone().retry(request).await?.into_inner())
+    }
+
+    /// Lets another grant follow a lost or failed one; `to` empty leaves the choice to the election.
+    pub async fn takeover(
+        &self,
+        id: String,
+        database: String,
+        to: String,
+        reason: String,
+    ) -> Result<Answer, Status> {
+        let message = OperatorTakeoverRequest { request_id: id, database, to, reason };
+        answer(&self.0.clone().takeover(timed(message, CALL_DEADLINE)).await?.into_inner())
     }
 
     /// Answers for something that stays owed.

@@ -62,6 +62,7 @@ fn every_command_of_the_design_exists() {
         "completions",
         "man",
         "demo",
+        "takeover",
     ];
     let present: Vec<String> = all().into_iter().map(|(words, _)| words).collect();
     for words in designed {

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod profile;
 pub mod reply;
 pub mod status;
+pub mod takeover;
 pub mod token;
 
 use crate::{
@@ -110,6 +111,7 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Members(args) => members::run(scene, args).await,
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        Command::Takeover(args) => takeover::run(scene, args).await,
         // Handled before a runtime is made.
         Command::DemoPart { .. } | Command::StepRunner { .. } => Ok(Exit::Usage),
     }

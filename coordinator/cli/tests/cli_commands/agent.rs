@@ -10,7 +10,7 @@ use lockkeeper_proto::{
     pb::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCheckReply,
         OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest, OperatorPlanReply,
-        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest,
+        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTakeoverRequest,
         OperatorTokenCreateReply, OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
@@ -199,6 +199,11 @@ impl Operator for Service {
 
     async fn retry(&self, r: Request<OperatorRetryRequest>) -> Answer<OperatorReply> {
         self.change(format!("retry {}", r.into_inner().step))
+    }
+
+    async fn takeover(&self, r: Request<OperatorTakeoverRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("takeover {} to {:?} for {}", r.database, r.to, r.reason))
     }
 
     async fn accept_owed(&self, r: Request<OperatorAcceptOwedRequest>) -> Answer<OperatorReply> {

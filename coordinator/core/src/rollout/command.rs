@@ -168,6 +168,22 @@ pub enum Command {
         /// Which rollout.
         rollout: RolloutId,
     },
+    /// A person decides what follows a lost or failed upgrade whose holder is proven out.
+    Takeover {
+        /// Which database.
+        database: DatabaseName,
+        /// Who makes the next attempt; none leaves it to the election.
+        to: Option<MemberName>,
+        /// Why.
+        reason: String,
+    },
+    /// The leader lets another grant follow a lost one, as the approved plan says.
+    Regrant {
+        /// Which rollout.
+        rollout: RolloutId,
+        /// Which database.
+        database: DatabaseName,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -341,11 +357,13 @@ pub enum CommandKind {
     AcceptOwed,
     Halt,
     Finish,
+    Takeover,
+    Regrant,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 20] = [
+    pub const ALL: [CommandKind; 22] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -366,6 +384,8 @@ impl CommandKind {
         CommandKind::AcceptOwed,
         CommandKind::Halt,
         CommandKind::Finish,
+        CommandKind::Takeover,
+        CommandKind::Regrant,
     ];
 }
 
@@ -393,6 +413,8 @@ impl Command {
             Command::AcceptOwed { .. } => CommandKind::AcceptOwed,
             Command::Halt { .. } => CommandKind::Halt,
             Command::Finish { .. } => CommandKind::Finish,
+            Command::Takeover { .. } => CommandKind::Takeover,
+            Command::Regrant { .. } => CommandKind::Regrant,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::cmp::Reverse;
 /// What speaks for a member as upgrader, the most important first. The greatest is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UpgraderScore {
+    /// It was not lost with the grant before this one.
+    pub not_lost: bool,
     /// It works the database's door; changing that costs a hand-over.
     pub not_executor: bool,
     /// Losing the leader and losing the upgrader should be two accidents, not one.
@@ -22,11 +24,14 @@ pub struct UpgraderScore {
 pub fn upgrader(rollout: &Rollout, facts: &Facts, database: &DatabaseName) -> Option<MemberName> {
     let candidates = rollout.plan.policy.upgraders.get(database)?;
     let executor = rollout.executors.get(&SharedTarget::Database(database.clone()));
+    let lost = rollout.grants.get(database).filter(|grant| grant.lost).map(|grant| &grant.member);
     candidates
         .iter()
         .enumerate()
         .filter(|(_, m)| facts.is_alive(m, rollout))
+        .filter(|(_, m)| rollout.successors.get(database).is_none_or(|named| named == *m))
         .max_by_key(|(at, m)| UpgraderScore {
+            not_lost: lost != Some(*m),
             not_executor: executor != Some(*m),
             not_leader: facts.me != **m,
             order: Reverse(*at),

@@ -22,3 +22,7 @@ pub const JOIN_TOKENS_MAX: usize = 128;
 
 /// Plans with approvals that were not applied yet.
 pub const APPROVED_PLANS_MAX: usize = 64;
+
+/// Grants given by the plan's policy in a row, without a person. Whoever loses three upgraders one after another has
+/// something that no fourth one mends.
+pub const REGRANTS_MAX: u32 = 3;

@@ -12,6 +12,7 @@ pub mod next;
 pub mod outlook;
 pub mod pairs;
 pub mod rejection;
+mod remedy;
 pub mod state;
 pub mod why;
 

@@ -1,7 +1,7 @@
 //! What the leader proposes now. Runs on the leader alone, on what it observes; `apply` checks all of it again.
 
 use super::{
-    apply::may_finish,
+    apply::{may_finish, may_regrant},
     command::{Command, HaltCause},
     outlook::{Outlook, outlook},
     state::{GrantState, Rollout, State, Status, StepPhase},
@@ -59,6 +59,9 @@ pub fn next(state: &State, facts: &Facts) -> Vec<Command> {
     let Some(rollout) = &state.rollout else { return Vec::new() };
     if let Some(halt) = lost(rollout, facts) {
         return vec![halt];
+    }
+    if let Some(database) = rollout.grants.keys().find(|database| may_regrant(rollout, database).is_ok()) {
+        return vec![Command::Regrant { rollout: rollout.id, database: database.clone() }];
     }
     if matches!(rollout.status, Status::Running | Status::Aborting) && may_finish(rollout).is_ok() {
         return vec![Command::Finish { rollout: rollout.id }];

@@ -6,6 +6,7 @@ use super::{
     elect,
     next::Facts,
     rejection::Rejection,
+    remedy,
     state::{GrantState, Rollout, Status, StepPhase},
     why::{Owner, Why},
 };
@@ -50,8 +51,8 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
     match phase {
         StepPhase::Assigned { .. } => return Outlook::UnderWay,
         StepPhase::Failed { code, text, .. } => {
-            let remedy = format!("lockkeeper retry {}", step.id);
-            return waits(code, text.clone(), Owner::Person, &remedy);
+            let advice = remedy::of_failed(rollout, step);
+            return waits(code, advice.text_after(text), advice.owner, &advice.remedy);
         }
         StepPhase::Pending | StepPhase::Done { .. } | StepPhase::NotNeeded => {}
     }
@@ -150,7 +151,13 @@ fn elect_now(rollout: &Rollout, facts: &Facts, step: &Step, database: &DatabaseN
         return Choice::Nobody { code: "no-grant", text: format!("no grant is open for {database}") };
     }
     let Some(member) = elect::upgrader(rollout, facts, database) else {
-        return Choice::Nobody { code: "no-upgrader", text: format!("no member that may upgrade {database} is heard of") };
+        let text = match rollout.successors.get(database) {
+            Some(named) => format!(
+                "{named}, which the take-over of {database} named, is not heard of; `lockkeeper takeover` may name another"
+            ),
+            None => format!("no member that may upgrade {database} is heard of"),
+        };
+        return Choice::Nobody { code: "no-upgrader", text };
     };
     let target = SharedTarget::Database(database.clone());
     if rollout.executors.get(&target) != Some(&member) {

@@ -1,7 +1,7 @@
 //! Committed commands that lost, each with a code and a page. A rejection is an answer, not an error.
 
 use crate::{
-    ids::{Attempt, MemberName, RolloutId, StepId, Token},
+    ids::{Attempt, DatabaseName, MemberName, RolloutId, StepId, Token},
     plan::{OwedKey, SharedTarget},
 };
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,14 @@ pub enum Rejection {
     /// The plan is not what it says.
     #[error("the plan is not valid: {0}")]
     BadPlan(String),
+    /// There is nothing to take over, or not yet.
+    #[error("the upgrade of {database} cannot be taken over: {reason}")]
+    NotTakenOver {
+        /// Which database.
+        database: DatabaseName,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Rejection {
@@ -180,6 +188,7 @@ impl Rejection {
             Rejection::DuringRollout(_) => "LK3028",
             Rejection::Limit(_) => "LK3029",
             Rejection::BadPlan(_) => "LK3030",
+            Rejection::NotTakenOver { .. } => "LK3031",
         }
     }
 }

@@ -153,6 +153,9 @@ pub struct Rollout {
     pub executors: BTreeMap<SharedTarget, MemberName>,
     /// Upgrade grants by database: the latest of each.
     pub grants: BTreeMap<DatabaseName, Grant>,
+    /// Who makes the next attempt at a database, where a person's take-over said so.
+    #[serde(default)]
+    pub successors: BTreeMap<DatabaseName, MemberName>,
     /// Settings that were changed.
     pub owed: BTreeMap<OwedKey, Owed>,
     /// Values that steps left for later ones.
@@ -328,6 +331,15 @@ pub struct Grant {
     pub since: LogTime,
     /// Where it stands.
     pub state: GrantState,
+    /// Whether its holder was lost while it was open.
+    #[serde(default)]
+    pub lost: bool,
+    /// What the database was judged to be when it was closed, unless the upgrade was done.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// How many grants before it were given by the plan's policy, without a person.
+    #[serde(default)]
+    pub regrants: u32,
 }
 
 /// Where a grant stands.

@@ -1,13 +1,12 @@
 //! Why something waits: who or what is waited for, since when, and what to do about it.
 
 use super::{
-    apply::failed_steps,
     next::Facts,
     outlook::{Outlook, outlook},
+    remedy,
     state::{Rollout, State, Status, StepPhase},
 };
 use crate::{
-    ids::StepId,
     plan::{OwedKey, Step},
     time::LogTime,
 };
@@ -101,21 +100,18 @@ pub fn why(state: &State, facts: &Facts) -> Vec<Why> {
 }
 
 fn stopped(rollout: &Rollout) -> Option<Why> {
-    let (code, text, since, remedy) = match &rollout.status {
+    let (code, text, since, owner, remedy) = match &rollout.status {
         Status::Paused { by, reason, since } => {
-            ("paused", format!("paused by {by}: {reason}"), *since, "lockkeeper resume".to_owned())
+            let text = format!("paused by {by}: {reason}");
+            ("paused", text, *since, Owner::Person, "lockkeeper resume".to_owned())
         }
-        Status::Halted { cause, since } => (cause.code(), halt_text(cause), *since, halt_remedy(cause, failed_steps(rollout).next())),
+        Status::Halted { cause, since } => {
+            let advice = remedy::of_halt(rollout, cause);
+            (cause.code(), advice.text_after(&halt_text(cause)), *since, advice.owner, advice.remedy)
+        }
         Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => return None,
     };
-    Some(Why {
-        subject: format!("rollout {}", rollout.id),
-        code: code.to_owned(),
-        text,
-        since,
-        owner: Owner::Person,
-        remedy,
-    })
+    Some(Why { subject: format!("rollout {}", rollout.id), code: code.to_owned(), text, since, owner, remedy })
 }
 
 fn halt_text(cause: &super::command::HaltCause) -> String {
@@ -126,22 +122,6 @@ fn halt_text(cause: &super::command::HaltCause) -> String {
         H::UpgraderLost { member, database } => format!("{member} was lost while it held the grant of {database}"),
         H::NoAnswer { member, step } => format!("{member} is past the deadline of step {step} and says nothing"),
         H::OwedDiffers { key: OwedKey(key) } => format!("{key} was given back but reads differently"),
-    }
-}
-
-/// What lets it go on now: as long as a step is failed, only trying that again does, whatever the first cause was.
-fn halt_remedy(cause: &super::command::HaltCause, failed: Option<StepId>) -> String {
-    use super::command::HaltCause as H;
-    let first = match cause {
-        H::StepFailed { .. } => "mend the cause".to_owned(),
-        H::MemberLost { member, .. } | H::UpgraderLost { member, .. } | H::NoAnswer { member, .. } => {
-            format!("bring {member}'s agent back")
-        }
-        H::OwedDiffers { key } => format!("put {key} right by hand"),
-    };
-    match failed {
-        Some(step) => format!("{first}, then lockkeeper retry {step}"),
-        None => format!("{first}, then lockkeeper resume"),
     }
 }
 

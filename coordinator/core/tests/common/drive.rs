@@ -24,6 +24,8 @@ pub struct Group {
     pub up: BTreeSet<MemberName>,
     pub last_seen: BTreeMap<MemberName, u64>,
     pub leading_since: u64,
+    /// What the schema reads when a grant is closed.
+    pub left: String,
     requests: u64,
 }
 
@@ -44,6 +46,7 @@ impl Group {
             up: names.iter().cloned().collect(),
             last_seen: BTreeMap::new(),
             leading_since: 0,
+            left: "26".to_owned(),
             requests: 0,
         };
         let cluster = ClusterId("c-1".into());
@@ -173,7 +176,11 @@ impl Group {
             let captured = original(&assignment.step.action).to_owned();
             self.commit(None, Command::OwedIntent { attempt: assignment.attempt.clone(), captured });
         }
-        self.outcome(&assignment.attempt, good(assignment));
+        let mut result = good(assignment);
+        if let (Action::CloseGrant(a), OutcomeResult::Done { outputs, .. }) = (&assignment.step.action, &mut result) {
+            outputs.insert(format!("judge.{}", a.database), self.left.clone());
+        }
+        self.outcome(&assignment.attempt, result);
     }
 
     pub fn outcome(&mut self, attempt: &AttemptRef, result: OutcomeResult) -> Reply {

@@ -5,6 +5,7 @@
 
 pub mod drive;
 pub mod generate;
+pub mod oracle;
 
 use lockkeeper_core::{
     cluster::{ClusterSpec, read_cluster},

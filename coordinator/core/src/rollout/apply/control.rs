@@ -1,6 +1,6 @@
 //! What people decide while a rollout is active, and the leader's halt.
 
-use super::{At, active, active_is, grant, outcome};
+use super::{At, active, active_is, grant, outcome, takeover};
 use crate::{
     identity::Right,
     ids::{RolloutId, StepId},
@@ -79,6 +79,7 @@ pub(super) fn retry(state: &mut State, at: &At<'_>, id: StepId) -> Result<(), Re
         | None => return Err(Rejection::NotFailed(id)),
     };
     if let Action::UpgradeDatabase(upgrade) = &step.action {
+        takeover::is_out(rollout, &upgrade.database)?;
         let safe = match verdict {
             Some(Verdict::Untouched | Verdict::Finished) => true,
             Some(Verdict::Touched) | None => upgrade.resumes,
@@ -90,10 +91,11 @@ pub(super) fn retry(state: &mut State, at: &At<'_>, id: StepId) -> Result<(), Re
     if let Some(record) = rollout.steps.get_mut(&id) {
         record.phase = StepPhase::Pending;
     }
-    rollout.note(at.index, at.time, Some(id), format!("retry by {by}"));
-    if failed_steps(rollout).next().is_none() && matches!(rollout.status, Status::Halted { .. }) {
-        go_on(rollout);
+    if let Action::UpgradeDatabase(upgrade) = &step.action {
+        grant::begin_anew(rollout, &upgrade.database);
     }
+    rollout.note(at.index, at.time, Some(id), format!("retry by {by}"));
+    go_on_if_mended(rollout);
     Ok(())
 }
 
@@ -105,6 +107,7 @@ pub(super) fn halt(state: &mut State, at: &At<'_>, id: RolloutId, cause: &HaltCa
     {
         // The door is shut on a lost holder at once.
         grant.state = GrantState::Closing;
+        grant.lost = true;
         if plant::is(Plant::LostIsOut) {
             let database = database.clone();
             grant::forget(rollout, at, &database);
@@ -112,6 +115,13 @@ pub(super) fn halt(state: &mut State, at: &At<'_>, id: RolloutId, cause: &HaltCa
     }
     outcome::halt(rollout, at, cause.clone());
     Ok(())
+}
+
+/// A halt ends with the last failed step that kept the rollout from going on.
+pub(super) fn go_on_if_mended(rollout: &mut Rollout) {
+    if failed_steps(rollout).next().is_none() && matches!(rollout.status, Status::Halted { .. }) {
+        go_on(rollout);
+    }
 }
 
 fn go_on(rollout: &mut Rollout) {

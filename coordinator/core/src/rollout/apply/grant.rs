@@ -2,7 +2,7 @@
 
 use super::{At, active_is, assign};
 use crate::{
-    ids::{DatabaseName, LogIndex, MemberName, RolloutId, Token},
+    ids::{Attempt, DatabaseName, LogIndex, MemberName, RolloutId, Token},
     plan::{
         Action, ActionKind, SharedTarget, Step,
         action::{SchemaJudge, UpgradeDatabase},
@@ -50,10 +50,24 @@ pub(super) fn elect(
     if rollout.executors.get(&SharedTarget::Database(database.clone())) == Some(member) {
         return wrong("it is the executor of this database's door");
     }
+    if let Some(named) = rollout.successors.get(database).filter(|named| *named != member) {
+        return wrong(&format!("the take-over named {named}"));
+    }
     let index = if plant::is(Plant::OldToken) { LogIndex(rollout.id.0) } else { at.index };
     let token = Token { generation: rollout.generation, index };
-    let grant = Grant { member: member.clone(), token, since: at.time, state: GrantState::Open };
+    let grant = Grant {
+        member: member.clone(),
+        token,
+        since: at.time,
+        state: GrantState::Open,
+        lost: false,
+        verdict: None,
+        regrants: rollout.grants.get(database).map_or(0, |before| before.regrants),
+    };
     rollout.grants.insert(database.clone(), grant);
+    rollout.successors.remove(database);
+    // What an earlier grant left is no judgement of what this one leaves.
+    rollout.outputs.remove(&format!("judge.{database}"));
     rollout.note(at.index, at.time, None, format!("{member} is elected to upgrade {database}, token {token}"));
     Ok(())
 }
@@ -100,20 +114,44 @@ pub(super) fn closed(rollout: &mut Rollout, at: &At<'_>, database: &DatabaseName
                 };
             }
             StepPhase::Failed { member, token, at, code, text, verdict: old } => {
-                let verdict = old.or(Some(verdict));
+                // What was read after the holder was proven out is the last word, if anything was read.
+                let verdict = if judged.is_some() { Some(verdict) } else { old.or(Some(verdict)) };
                 record.phase = StepPhase::Failed { member, token, at, code, text, verdict };
             }
             StepPhase::Pending | StepPhase::Done { .. } | StepPhase::NotNeeded => {}
         }
     }
-    if rollout.is_settled(upgrade.id) {
-        return;
+    let left = match rollout.record(upgrade.id).map(|r| &r.phase) {
+        Some(StepPhase::Done { .. } | StepPhase::NotNeeded) => return,
+        Some(StepPhase::Failed { verdict, .. }) => verdict.unwrap_or(Verdict::Touched),
+        Some(StepPhase::Pending | StepPhase::Assigned { .. }) | None => {
+            if never_begun(rollout, &upgrade) { Verdict::Untouched } else { verdict }
+        }
+    };
+    if let Some(grant) = rollout.grants.get_mut(database) {
+        grant.verdict = Some(left);
     }
+    let failed = matches!(rollout.record(upgrade.id).map(|r| &r.phase), Some(StepPhase::Failed { .. }));
+    // A person may still record a finished upgrade as done; then the other steps of the grant are done as well.
+    if !(failed && left == Verdict::Finished) {
+        begin_anew(rollout, database);
+    }
+}
+
+/// Whether the tool was never started and nothing else can tell: without a value before, the judge does not know
+/// `untouched`.
+fn never_begun(rollout: &Rollout, upgrade: &Step) -> bool {
+    let untried = rollout.record(upgrade.id).is_none_or(|record| record.attempt == Attempt(0));
+    untried && matches!(&upgrade.action, Action::UpgradeDatabase(action) if action.schema.before.is_empty())
+}
+
+/// The steps around the upgrade belong to one grant: with the next one they are made again. What failed stays failed.
+pub(super) fn begin_anew(rollout: &mut Rollout, database: &DatabaseName) {
     let again: Vec<_> = rollout
         .plan
         .steps
         .iter()
-        .filter(|s| s.grant.as_ref() == Some(database) && s.id != upgrade.id)
+        .filter(|s| s.grant.as_ref() == Some(database) && s.action.kind() != ActionKind::UpgradeDatabase)
         .map(|s| s.id)
         .collect();
     for id in again {

@@ -75,6 +75,11 @@ pub const fn legality(status: Option<StatusKind>, command: CommandKind) -> Legal
         (C::Halt, Some(_)) => Possible,
         (C::Finish, Some(S::Running | S::Aborting)) => Possible,
         (C::Finish, Some(S::Paused | S::Halted)) => WrongState,
+        // Before the next grant is given, a person may still name another successor.
+        (C::Takeover, Some(S::Running | S::Paused | S::Halted)) => Possible,
+        (C::Takeover, Some(S::Aborting)) => WrongState,
+        (C::Regrant, Some(S::Halted)) => Possible,
+        (C::Regrant, Some(S::Running | S::Paused | S::Aborting)) => WrongState,
     }
 }
 

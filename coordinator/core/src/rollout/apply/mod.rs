@@ -11,6 +11,7 @@ mod membership;
 mod outcome;
 mod owed;
 mod plans;
+mod takeover;
 
 use super::{
     command::{Command, Envelope, Reply},
@@ -31,6 +32,7 @@ pub(super) use control::failed_steps;
 pub(super) use finish::may_finish;
 pub use grant::judge;
 pub(super) use grant::first_step as grant_first_step;
+pub(super) use takeover::{Way, may_regrant, may_take_over};
 
 /// Where in the log and when a command takes effect, and who is behind it.
 pub(super) struct At<'a> {
@@ -108,6 +110,8 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::AcceptOwed { key, reason } => owed::accept(state, at, key, reason)?,
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
+        Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,
+        Command::Regrant { rollout, database } => takeover::regrant(state, at, *rollout, database)?,
     }
     Ok(state.rollout.as_ref().map(|r| r.id))
 }

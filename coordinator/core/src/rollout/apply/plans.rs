@@ -77,6 +77,7 @@ pub(super) fn start(state: &mut State, at: &At<'_>, plan: &Plan) -> Result<Rollo
         status: Status::Running,
         steps,
         executors: BTreeMap::new(),
+        successors: BTreeMap::new(),
         grants: BTreeMap::new(),
         owed: BTreeMap::new(),
         outputs: BTreeMap::new(),

@@ -50,6 +50,8 @@ enum CommandV1 {
     AcceptOwed { key: String, reason: String },
     Halt { rollout: u64, cause: HaltV1 },
     Finish { rollout: u64 },
+    Takeover { database: String, to: Option<String>, reason: String },
+    Regrant { rollout: u64, database: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -295,6 +297,12 @@ impl CommandV1 {
             Command::AcceptOwed { key, reason } => CommandV1::AcceptOwed { key: key.0, reason },
             Command::Halt { rollout, cause } => CommandV1::Halt { rollout: rollout.0, cause: HaltV1::of(&cause) },
             Command::Finish { rollout } => CommandV1::Finish { rollout: rollout.0 },
+            Command::Takeover { database, to, reason } => {
+                CommandV1::Takeover { database: database.into(), to: to.map(Into::into), reason }
+            }
+            Command::Regrant { rollout, database } => {
+                CommandV1::Regrant { rollout: rollout.0, database: database.into() }
+            }
         })
     }
 
@@ -356,6 +364,14 @@ impl CommandV1 {
             CommandV1::AcceptOwed { key, reason } => Command::AcceptOwed { key: OwedKey(key), reason },
             CommandV1::Halt { rollout, cause } => Command::Halt { rollout: RolloutId(rollout), cause: cause.thaw()? },
             CommandV1::Finish { rollout } => Command::Finish { rollout: RolloutId(rollout) },
+            CommandV1::Takeover { database: d, to, reason } => Command::Takeover {
+                database: database(&d)?,
+                to: to.as_deref().map(member).transpose()?,
+                reason,
+            },
+            CommandV1::Regrant { rollout, database: d } => {
+                Command::Regrant { rollout: RolloutId(rollout), database: database(&d)? }
+            }
         })
     }
 }
