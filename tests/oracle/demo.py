@@ -22,6 +22,7 @@ import argparse
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import sqlite3
 import sys
@@ -158,6 +159,43 @@ def lost_rows(database, schema, requests):
     return lost
 
 
+BATCH = 50  # notes the demo's migration rewrites with one commit
+GOES_ON = re.compile(r"run \S+ goes on after (\d+) of \d+ of run (\S+)")
+
+
+def late_writes(keep, scratch, audit):
+    """(attempted, landed): commits of upgraders after the next one had taken the database up.
+
+    Attempted: how far a run is in the file that was cut off, less how far it was when its successor began. Landed: rows
+    of an earlier run's process in the live database after a later run began.
+    """
+    taken_up = {}
+    for path in keep.glob("app-*.log"):
+        for line in json_lines(path):
+            if line["event"] == "upgrade-begin" and (match := GOES_ON.match(line["text"])):
+                taken_up[match[2]] = int(match[1])
+    diverted = 0
+    for path in sorted((keep / "db").glob("*.fenced")):
+        if path.read_bytes()[:15] != b"SQLite format 3":
+            continue
+        database = read_database(path, scratch)
+        begun = database.execute("select detail from audit where what = 'upgrade-begin' order by id desc").fetchone()
+        if begun and begun["detail"] in taken_up:
+            left = database.execute("select done from upgrade").fetchone()
+            done = left["done"] if left else database.execute("select count(*) from notes").fetchone()[0]
+            more = max(0, done - taken_up[begun["detail"]])
+            diverted += -(-more // BATCH) + (left is None)
+        database.close()
+    begins = [row for row in audit if row["what"] == "upgrade-begin"]
+    early = {(row["pid"], row["token"]) for row in begins[:-1]}
+    landed = sum(1 for row in audit if begins and row["id"] > begins[-1]["id"] and (row["pid"], row["token"]) in early)
+    return diverted + landed, landed
+
+
+def number(token):
+    return tuple(int(part) for part in token.split("-"))
+
+
 def wrong_digests(database, schema):
     if schema == 1:
         return []
@@ -264,8 +302,14 @@ def check(keep, scratch):
     table.compare("outage_ms", result.get("outage_ms"), outage_ms(requests, stretches), OUTAGE_TOLERANCE_MS)
     table.compare("database_upgrades", result.get("database_upgrades"), len(pairs))
     table.compare("upgrader", result.get("upgrader"), pairs[-1][1]["member"] if pairs else None)
-    tokens = [begin["token"] for begin, _ in pairs]
-    table.must_be_none("tokens used twice", [str(token) for token in set(tokens) if tokens.count(token) > 1])
+    tokens = [row["token"] for row in audit if row["what"] == "upgrade-begin"]
+    table.compare("tokens", result.get("tokens"), tokens)
+    table.must_be_none("tokens that do not rise", [f"{a} {b}" for a, b in zip(tokens, tokens[1:]) if number(a) >= number(b)])
+    attempted, landed = late_writes(keep, scratch, audit)
+    reported = result.get("late_writes", {})
+    table.compare("late_writes.attempted", reported.get("attempted"), attempted)
+    table.compare("late_writes.landed", reported.get("landed"), landed)
+    table.must_be_none("late writes that landed", ["row"] * landed)
     table.must_be_none("corruption rows", [f"{row['member']}: {row['found']}" for row in database.execute("select * from corruption")])
     table.must_be_none("rows lost", lost_rows(database, schema, requests))
     table.must_be_none("wrong digests", wrong_digests(database, schema))

@@ -25,7 +25,7 @@ pub struct Args {
     /// How many members.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..=7))]
     members: u16,
-    /// What to do to the leading agent while the database upgrade runs.
+    /// What to do to the leading agent, or to the member that upgrades, while the database upgrade runs.
     #[arg(long, value_name = "FAULT", value_enum, default_value_t = FaultKind::None)]
     fault: FaultKind,
     /// Leave database, logs and the agents' stores in this directory, which must be new or empty.

@@ -48,6 +48,8 @@ pub struct Agents<'a> {
     pub typist: &'a Typist,
     /// What is told.
     pub say: &'a Say,
+    /// After how much silence an agent counts as lost, as in the cluster file.
+    pub lost_after: &'static str,
 }
 
 impl Agents<'_> {
@@ -60,7 +62,7 @@ impl Agents<'_> {
                 .with_context(|| format!("cannot make {}", directory.display()))?;
             write(&self.layout.agent_config(&seat.member), &cluster_file::agent(self.layout, seat))?;
         }
-        let file = cluster_file::cluster(self.layout, self.seats, self.program);
+        let file = cluster_file::cluster(self.layout, self.seats, self.program, self.lost_after);
         write(&self.layout.operators("cluster.toml"), &file)?;
 
         let config = |member: &MemberName| format!("../agents/{member}/agent.toml");

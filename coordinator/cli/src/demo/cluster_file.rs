@@ -21,6 +21,8 @@ pub struct Seat {
     pub member: MemberName,
     /// Its agent.
     pub agent: SocketAddr,
+    /// Where the others and the commands reach the agent: the same, or a relay in front of it.
+    pub address: SocketAddr,
     /// Its application.
     pub app: SocketAddr,
 }
@@ -50,15 +52,15 @@ pub fn serve(program: &Path, release: &str, listen: &str, name: &str, log: &str)
 }
 
 /// `cluster.toml`.
-pub fn cluster(layout: &Layout, seats: &[Seat], program: &Path) -> String {
+pub fn cluster(layout: &Layout, seats: &[Seat], program: &Path, lost_after: &str) -> String {
     let root = layout.root().display();
     let mut text = format!("cluster = \"{CLUSTER}\"\nprofile = \"generic\"\nvoters  = \"auto\"\n\n");
-    for Seat { member, agent, app } in seats {
+    for Seat { member, address, app, .. } in seats {
         let home = quoted(&layout.home(member).display().to_string());
         // Writing into a text cannot fail.
         let _ = writeln!(
             text,
-            "[members.{member}]\naddress = \"{agent}\"\nvalues  = {{ port = {}, home = {home} }}\n",
+            "[members.{member}]\naddress = \"{address}\"\nvalues  = {{ port = {}, home = {home} }}\n",
             app.port()
         );
     }
@@ -84,7 +86,7 @@ pub fn cluster(layout: &Layout, seats: &[Seat], program: &Path) -> String {
         r#"[policy]
 four_eyes        = true
 on_upgrader_loss = "halt"
-lost_after       = "10s"
+lost_after       = "{lost_after}"
 
 [balancers.front]
 kind    = "haproxy"
@@ -103,7 +105,7 @@ backups   = {backups}
 release.directory = "{{member.home}}/app"
 release.source    = {release}
 version.file      = "{{release.link}}/VERSION"
-schema.query      = "select version from schema_version"
+schema.query      = "select case verdict when 'touched' then 'half way' else version end from judge, schema_version"
 schema.after      = "2"
 
 service.kind      = "process"
@@ -114,6 +116,7 @@ service.stop_wait = "5s"
 
 upgrade.command   = {migrate}
 upgrade.env       = {environment}
+upgrade.resumes   = true
 upgrade.hard      = "2min"
 upgrade.estimate  = "1500ms"
 
@@ -137,10 +140,10 @@ pub fn agent(layout: &Layout, seat: &Seat) -> String {
     let data = quoted(&layout.agent_data(&seat.member).display().to_string());
     let socket = quoted(&layout.agent_socket(&seat.member).display().to_string());
     format!(
-        "name   = \"{}\"\nlisten = \"{}\"\ndata   = {data}\n\n[socket]\npath  = {socket}\ngroup = \"\"\n\n\
+        "name   = \"{}\"\nlisten = \"{}\"\nadvertise = \"{}\"\ndata   = {data}\n\n[socket]\npath  = {socket}\ngroup = \"\"\n\n\
          [metrics]\nlisten = \"\"\n\n[log]\nfilter = \"info\"\nformat = \"json\"\n\n\
          [supervisor]\nkind = \"session\"\n",
-        seat.member, seat.agent
+        seat.member, seat.agent, seat.address
     )
 }
 
@@ -163,6 +166,7 @@ mod tests {
         let seat = |n: u16| Seat {
             member: MemberName::new(format!("n{n}")).unwrap(),
             agent: format!("127.0.0.1:{}", 20_000 + n).parse().unwrap(),
+            address: format!("127.0.0.1:{}", 22_000 + n).parse().unwrap(),
             app: format!("127.0.0.1:{}", 21_000 + n).parse().unwrap(),
         };
         (1..=3).map(seat).collect()
@@ -172,7 +176,7 @@ mod tests {
     fn both_files_are_read_without_a_fault() {
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::create(Some(&home.path().join("a \"b\" c"))).unwrap();
-        let text = cluster(&layout, &seats(), Path::new("/usr/bin/lockkeeper"));
+        let text = cluster(&layout, &seats(), Path::new("/usr/bin/lockkeeper"), "2s");
         let read = read_cluster("cluster.toml", &text, &ProfileCatalog::built_in());
         let (read, _warnings) = read.unwrap_or_else(|report| panic!("{}\n{text}", report.text()));
         assert_eq!(read.members.len(), 3);

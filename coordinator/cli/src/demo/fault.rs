@@ -5,15 +5,20 @@ use super::{
     agents::Agents,
     clock::unix_ms,
     evidence::app_events,
+    fault_upgrader::Strike,
     processes::Role,
+    relay::Relays,
     sight::{Lead, Leaders},
 };
 use anyhow::Context as _;
-use lockkeeper_core::{ids::MemberName, view::StepView};
+use lockkeeper_core::{
+    ids::MemberName,
+    view::{StatusView, StepView},
+};
 use rustix::process::Signal;
 use serde::Serialize;
-use std::time::Duration;
-use tokio::time::Instant;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::Instant};
 
 /// How long after its death an agent is started again, as a supervisor does.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
@@ -40,6 +45,45 @@ pub enum FaultKind {
     KillLeader,
     /// The leading agent is stopped (SIGSTOP) for three seconds.
     PauseLeader,
+    /// The upgrader's agent and its migration are killed, as by a loss of power; another member takes over.
+    KillUpgrader,
+    /// The upgrader's agent and its migration are stopped (SIGSTOP) until another member has taken over.
+    PauseUpgrader,
+    /// The upgrader's agent is cut off from all others, but not from the database, until another member has taken over.
+    Partition,
+}
+
+impl FaultKind {
+    /// Whether it strikes who upgrades the database.
+    pub const fn hits_upgrader(self) -> bool {
+        match self {
+            FaultKind::KillUpgrader | FaultKind::PauseUpgrader | FaultKind::Partition => true,
+            FaultKind::None | FaultKind::KillLeader | FaultKind::PauseLeader => false,
+        }
+    }
+
+    /// How long the migration works, milliseconds: 1.35 s are watched with pleasure, but one that nobody stops must still
+    /// be at it when its member is given up (2 s) and proven to stay in the file (3 s).
+    pub const fn migrate_ms(self) -> u64 {
+        match self {
+            FaultKind::Partition => 8_000,
+            FaultKind::None
+            | FaultKind::KillLeader
+            | FaultKind::PauseLeader
+            | FaultKind::KillUpgrader
+            | FaultKind::PauseUpgrader => 1_350,
+        }
+    }
+
+    /// Whether the upgrader that was struck must have tried to write after it was shut out.
+    pub const fn writes_late(self) -> bool {
+        match self {
+            FaultKind::PauseUpgrader | FaultKind::Partition => true,
+            FaultKind::None | FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::KillUpgrader => {
+                false
+            }
+        }
+    }
 }
 
 /// What was done, and what came of it.
@@ -67,7 +111,7 @@ impl FaultReport {
         Self::of(FaultKind::None, "nothing was done")
     }
 
-    fn of(kind: FaultKind, effect: &str) -> Self {
+    pub(super) fn of(kind: FaultKind, effect: &str) -> Self {
         Self {
             kind,
             victim: None,
@@ -87,7 +131,8 @@ impl FaultReport {
     /// Compares its moment with the upgrade's, by the log of the application that upgraded, and with the steps'.
     #[must_use]
     pub fn judged(mut self, upgrade: Option<(u64, u64)>, steps: &[StepView]) -> Self {
-        self.during_step = self.injected_at.and_then(|at| under_way(steps, at));
+        // Who struck an upgrader noted the step: at the end its record is of the last attempt.
+        self.during_step = self.during_step.take().or_else(|| under_way(steps, self.injected_at?));
         self.landed = match (self.injected_at, upgrade) {
             (Some(at), Some((begun, ended))) => begun <= at && at < ended,
             (None, _) | (_, None) => false,
@@ -121,17 +166,31 @@ pub struct Nemesis<'a> {
     pub agents: Agents<'a>,
     /// Who leads.
     pub leaders: Leaders,
+    /// What stands between the agents, if one is to be cut off.
+    pub relays: Option<&'a Relays>,
+    /// What the group says.
+    pub views: watch::Receiver<Option<Arc<StatusView>>>,
+    /// Set when nothing more is done: a halt after that is the end.
+    pub over: watch::Sender<bool>,
 }
 
 impl Nemesis<'_> {
     /// Waits for the upgrade to begin, breaks, repairs, and tells what came of it.
     pub async fn act(&self, kind: FaultKind) -> anyhow::Result<FaultReport> {
-        let signal = match kind {
-            FaultKind::None => return Ok(FaultReport::nothing()),
-            FaultKind::KillLeader => Signal::KILL,
-            FaultKind::PauseLeader => Signal::STOP,
+        let report = match kind {
+            FaultKind::None => Ok(FaultReport::nothing()),
+            FaultKind::KillLeader => self.leader(kind, Signal::KILL).await,
+            FaultKind::PauseLeader => self.leader(kind, Signal::STOP).await,
+            FaultKind::KillUpgrader => self.upgrader(kind, Strike::Kill).await,
+            FaultKind::PauseUpgrader => self.upgrader(kind, Strike::Stop).await,
+            FaultKind::Partition => self.upgrader(kind, Strike::Cut).await,
         };
-        if !self.upgrade_begins().await {
+        self.over.send_replace(true);
+        report
+    }
+
+    async fn leader(&self, kind: FaultKind, signal: Signal) -> anyhow::Result<FaultReport> {
+        if self.upgrade_begins(None).await.is_none() {
             return Ok(FaultReport::of(kind, "the upgrade did not begin"));
         }
         let before = self.leaders.newest().context("no leader is known")?;
@@ -176,20 +235,20 @@ impl Nemesis<'_> {
         })
     }
 
-    /// Whether an application said that its upgrade began, and not yet that it ended.
-    async fn upgrade_begins(&self) -> bool {
+    /// Whose application said that its upgrade began, other than `but`.
+    pub(super) async fn upgrade_begins(&self, but: Option<&MemberName>) -> Option<MemberName> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            for seat in self.agents.seats {
+            for seat in self.agents.seats.iter().filter(|seat| Some(&seat.member) != but) {
                 // The line may be half written; the next look reads it whole.
                 let events = app_events(&self.agents.layout.app_log(&seat.member)).unwrap_or_default();
                 if events.iter().any(|event| event.event == "upgrade-begin") {
-                    return true;
+                    return Some(seat.member.clone());
                 }
             }
             tokio::time::sleep(LOOK).await;
         }
-        false
+        None
     }
 
     async fn next_leader(&self, before: &Lead) -> Option<Lead> {

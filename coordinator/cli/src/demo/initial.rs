@@ -55,6 +55,8 @@ pub struct Installed<'a> {
     pub processes: &'a Processes,
     /// Where users connect.
     pub front: SocketAddr,
+    /// How long the migration works on an idle machine, milliseconds.
+    pub migrate_ms: u64,
 }
 
 impl Installed<'_> {
@@ -71,7 +73,8 @@ impl Installed<'_> {
                 .with_context(|| format!("cannot make {}", link.display()))?;
         }
         let database = self.layout.db().join("library.db");
-        self.part(&["app", "seed", "--database", &text(&database)]).await?;
+        let migrate = self.migrate_ms.to_string();
+        self.part(&["app", "seed", "--database", &text(&database), "--migrate-ms", &migrate]).await?;
         let link = self.layout.live();
         std::os::unix::fs::symlink("library.db", &link)
             .with_context(|| format!("cannot make {}", link.display()))

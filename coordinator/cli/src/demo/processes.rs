@@ -5,7 +5,7 @@
 
 use super::layout::Layout;
 use anyhow::Context as _;
-use lockkeeper_adapters::exec::proc::Identity;
+use lockkeeper_adapters::exec::proc::{self, Identity};
 use lockkeeper_core::ids::MemberName;
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
@@ -48,7 +48,7 @@ pub struct Processes {
 #[derive(Debug)]
 struct Inner {
     children: Mutex<Vec<(Role, Child)>>,
-    agents: Vec<PathBuf>,
+    agents: Vec<(MemberName, PathBuf)>,
 }
 
 /// The part of an application's record, or of a unit's claim, that says which process it is.
@@ -62,7 +62,7 @@ enum Recorded {
 impl Processes {
     /// None yet. What the agents of `members` leave behind belongs to it.
     pub fn new(layout: &Layout, members: &[MemberName]) -> Self {
-        let agents = members.iter().map(|member| layout.agent_data(member)).collect();
+        let agents = members.iter().map(|member| (member.clone(), layout.agent_data(member))).collect();
         Self { inner: Arc::new(Inner { children: Mutex::default(), agents }) }
     }
 
@@ -87,6 +87,22 @@ impl Processes {
         let pid = self.pid(role).with_context(|| format!("{role} does not run"))?;
         let pid = known(pid).with_context(|| format!("{role} has no process id"))?;
         rustix::process::kill_process(pid, signal).with_context(|| format!("cannot send a signal to {role}"))
+    }
+
+    /// Sends a signal to everything that runs for a step of this member: the runner first, then its session.
+    pub fn signal_steps(&self, member: &MemberName, signal: Signal) -> anyhow::Result<()> {
+        let data = self.inner.agents.iter().find(|(of, _)| of == member).map(|(_, data)| data);
+        let data = data.with_context(|| format!("{member} has no agent"))?;
+        let records = below(&data.join("spool"), "unit/started");
+        for runner in records.iter().filter_map(|path| recorded(path)).filter(Identity::lives) {
+            let others = proc::all().context("cannot list the processes")?;
+            let others =
+                others.iter().filter(|p| p.session == runner.pid && p.pid != runner.pid).map(|p| p.pid);
+            for pid in std::iter::once(runner.pid).chain(others).filter_map(known) {
+                let _gone_meanwhile = rustix::process::kill_process(pid, signal);
+            }
+        }
+        Ok(())
     }
 
     /// Kills a role's process and takes note of its end.
@@ -142,13 +158,15 @@ impl Inner {
 
     fn end_detached(&self) -> io::Result<()> {
         let mut records = Vec::new();
-        for data in &self.agents {
+        for (_, data) in &self.agents {
             records.extend(below(&data.join("spool"), "unit/started"));
             records.extend(below(&data.join("services"), "process.json"));
         }
         let families: Vec<Identity> = records.iter().filter_map(|path| recorded(path)).collect();
         for leader in &families {
             let _gone_meanwhile = to_group(leader, Signal::TERM);
+            // One that is stopped hears it only now.
+            let _gone_meanwhile = to_group(leader, Signal::CONT);
         }
         let gone = |limit| wait_until(limit, || Ok(families.iter().all(|leader| !leader.lives())));
         if gone(GRACE)? {
@@ -238,7 +256,6 @@ fn wait_until(limit: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockkeeper_adapters::exec::proc;
 
     fn sleeper() -> Command {
         let mut command = Command::new("sleep");

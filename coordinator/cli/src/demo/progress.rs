@@ -13,9 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Without any news for this long nobody is left to give some.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Follows `rollout` and answers the view in which it is over, or halted. Past the patience the last one is answered.
+/// Follows `rollout` and answers the view in which it is over, or halted when nothing more is done about that. Past the
+/// patience the last one is answered.
 pub async fn until_end(
     mut views: watch::Receiver<Option<Arc<StatusView>>>,
+    struck: watch::Receiver<bool>,
     rollout: RolloutId,
     say: &Say,
 ) -> anyhow::Result<Arc<StatusView>> {
@@ -32,11 +34,8 @@ pub async fn until_end(
             continue;
         };
         tell(last.as_deref(), &view, say);
-        if view
-            .rollout
-            .as_ref()
-            .is_some_and(|r| ["completed", "aborted", "halted"].contains(&r.state.as_str()))
-        {
+        let state = view.rollout.as_ref().map(|r| r.state.as_str());
+        if matches!(state, Some("completed" | "aborted")) || state == Some("halted") && *struck.borrow() {
             return Ok(view);
         }
         last = Some(view);

@@ -95,6 +95,7 @@ fn summary(result: &DemoResult) -> Vec<String> {
     let owed = result.owed.len();
     let coordination = result.wall_ms.saturating_sub(result.critical_path_ms);
     let violated = result.invariants.violated.len();
+    let late = &result.late_writes;
     let mut lines = vec![
         format!(
             "{upgrader} · {} of the live database, {} · {}",
@@ -117,11 +118,20 @@ fn summary(result: &DemoResult) -> Vec<String> {
             seconds(result.wall_ms)
         ),
     ];
+    if result.tokens.len() > 1 {
+        lines.push(format!(
+            "tokens {} · late writes: {} attempted, {} landed in the live database",
+            result.tokens.join(" < "),
+            late.attempted,
+            late.landed
+        ));
+    }
     if let (Some(victim), Some(step)) = (&result.fault.victim, &result.fault.during_step) {
         let word = match result.fault.kind {
             FaultKind::None => "untouched",
-            FaultKind::KillLeader => "killed",
-            FaultKind::PauseLeader => "paused",
+            FaultKind::KillLeader | FaultKind::KillUpgrader => "killed",
+            FaultKind::Partition => "cut off",
+            FaultKind::PauseLeader | FaultKind::PauseUpgrader => "paused",
         };
         lines.push(format!(
             "fault: the agent of {victim} was {word} during step {step}: {}",

@@ -3,6 +3,7 @@
 
 use super::{
     critical_path,
+    evidence::LateWrites,
     fault::FaultReport,
     figures::{Figures, Requests},
     invariants::Verdict,
@@ -44,6 +45,10 @@ pub struct DemoResult {
     pub database_upgrades: u64,
     /// Upgrades begun on the live database.
     pub attempts: u64,
+    /// The tokens of the upgrades begun on the live database, in order.
+    pub tokens: Vec<String>,
+    /// What an upgrader wrote, or tried to, after it was shut out.
+    pub late_writes: LateWrites,
     /// How often another agent came to lead while the rollout ran.
     pub leader_changes: u64,
     /// The users' requests.
@@ -80,6 +85,10 @@ pub struct Told<'a> {
     pub leads: &'a [Lead],
     /// From the files.
     pub figures: &'a Figures,
+    /// From the live database's audit.
+    pub tokens: Vec<String>,
+    /// From the files that were cut off.
+    pub late_writes: LateWrites,
     /// What was done.
     pub fault: FaultReport,
     /// What was checked.
@@ -101,7 +110,7 @@ impl Outcome {
 impl DemoResult {
     /// Puts it together.
     pub fn new(told: Told<'_>) -> Self {
-        let Told { plan, rollout, leads, figures, fault, invariants } = told;
+        let Told { plan, rollout, leads, figures, tokens, late_writes, fault, invariants } = told;
         let ended =
             rollout.ended.unwrap_or_else(|| rollout.steps.iter().filter_map(|s| s.ended).max().unwrap_or(0));
         let wall_ms = ended.saturating_sub(rollout.started);
@@ -119,6 +128,8 @@ impl DemoResult {
             upgrader,
             database_upgrades: figures.database.database_upgrades,
             attempts: figures.database.attempts,
+            tokens,
+            late_writes,
             leader_changes: leader_changes(leads, rollout.started),
             requests: figures.requests.clone(),
             outage_ms: figures.outage_ms,
@@ -147,6 +158,13 @@ impl DemoResult {
             note(true, format!("it waits: {why}"));
         }
         note(self.fault.missed(), format!("fault-missed: {}", self.fault.effect));
+        let (attempted, landed) = (self.late_writes.attempted, self.late_writes.landed);
+        note(landed > 0, format!("{landed} late writes landed in the live database"));
+        let silent = self.fault.kind.writes_late() && attempted == 0;
+        note(
+            silent,
+            "the upgrader that was shut out tried to write nothing, so nothing was proven".to_owned(),
+        );
         note(self.database_upgrades != 1, format!("{} database upgrades", self.database_upgrades));
         note(self.rows_lost > 0, format!("{} notes were lost", self.rows_lost));
         let failed = self.requests.failed_outside_outage;

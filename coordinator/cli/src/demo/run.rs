@@ -6,7 +6,7 @@ use super::{
     agents::{APPROVER, Agents, OPERATOR},
     cluster_file::{CLUSTER, Seat, Versions},
     commands::Typist,
-    evidence::{Evidence, Noted, tree_hash},
+    evidence::{self, Evidence, Noted, tree_hash},
     fault::{FaultKind, FaultReport, Nemesis},
     figures::{self, Figures},
     initial::Installed,
@@ -14,7 +14,9 @@ use super::{
     layout::Layout,
     ports,
     processes::{Processes, Role},
-    progress, report,
+    progress,
+    relay::Relays,
+    report,
     result::{DemoResult, Told},
     say::Say,
     sight::Sight,
@@ -36,6 +38,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::watch,
     time::Instant,
 };
 
@@ -91,14 +94,27 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
     let program = std::env::current_exe().context("the path of this program is not known")?;
     let layout = Layout::create(wish.keep.as_deref())?;
     let versions = Versions::new()?;
-    let (front, seats) = seats(wish.members)?;
+    let relayed = wish.fault == FaultKind::Partition;
+    let (front, seats) = seats(wish.members, relayed)?;
+    let relays = if relayed { Some(Relays::start(&seats)?) } else { None };
     let members: Vec<MemberName> = seats.iter().map(|seat| seat.member.clone()).collect();
     let processes = Processes::new(&layout, &members);
     let typist = Typist::new(program.clone(), &layout, say.clone());
     let (layout, seats) = (&layout, seats.as_slice());
-    let agents = Agents { layout, seats, program: &program, processes: &processes, typist: &typist, say };
+    // Whoever watches a demo does not want to wait for the usual 10 s.
+    let lost_after = if wish.fault.hits_upgrader() { "2s" } else { "10s" };
+    let agents =
+        Agents { layout, seats, program: &program, processes: &processes, typist: &typist, say, lost_after };
     let installed =
-        Installed { layout, seats, versions: &versions, program: &program, processes: &processes, front };
+        Installed {
+        layout,
+        seats,
+        versions: &versions,
+        program: &program,
+        processes: &processes,
+        front,
+        migrate_ms: wish.fault.migrate_ms(),
+    };
 
     say.line(&format!("{} members of version {} behind a balancer at {front}", wish.members, versions.from));
     installed.install().await?;
@@ -115,9 +131,10 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
 
     let sight = Sight::begin(&session);
     let (plan, rollout) = applied(layout, &typist, &versions).await?;
-    let nemesis = Nemesis { agents: agents.clone(), leaders: sight.leaders() };
+    let (over, struck) = watch::channel(false);
+    let nemesis = Nemesis { agents: agents.clone(), leaders: sight.leaders(), views: sight.views(), over, relays: relays.as_ref() };
     let (last, fault) =
-        tokio::join!(progress::until_end(sight.views(), rollout, say), nemesis.act(wish.fault));
+        tokio::join!(progress::until_end(sight.views(), struck, rollout, say), nemesis.act(wish.fault));
     let (last, fault) = (last?, fault?);
     tokio::time::sleep(AFTERWARDS).await;
     processes.end(&Role::Client)?;
@@ -136,14 +153,16 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
     judge(layout, noted, &leads, fault, wish.keep.as_deref())
 }
 
-fn seats(members: u16) -> anyhow::Result<(SocketAddr, Vec<Seat>)> {
+fn seats(members: u16, relayed: bool) -> anyhow::Result<(SocketAddr, Vec<Seat>)> {
     let count = usize::from(members);
-    let mut free = ports::free(2 * count + 1)?.into_iter();
+    let mut free = ports::free((2 + usize::from(relayed)) * count + 1)?.into_iter();
     let mut next = || free.next().context("too few free ports");
     let front = next()?;
     let mut seats = Vec::with_capacity(count);
     for number in 1..=members {
-        seats.push(Seat { member: MemberName::new(format!("n{number}"))?, agent: next()?, app: next()? });
+        let (agent, app) = (next()?, next()?);
+        let address = if relayed { next()? } else { agent };
+        seats.push(Seat { member: MemberName::new(format!("n{number}"))?, agent, address, app });
     }
     Ok((front, seats))
 }
@@ -214,6 +233,8 @@ fn judge(
         rollout: &evidence.rollout,
         leads,
         figures: &evidence.figures,
+        tokens: evidence.tokens(),
+        late_writes: evidence::late_writes(&evidence),
         fault: fault.judged(evidence.upgrade_at(), &evidence.rollout.steps),
         invariants: invariants::check(&evidence),
     });

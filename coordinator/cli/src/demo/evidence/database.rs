@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use lockkeeper_core::plan::{Action, Plan};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,56 @@ pub struct Backup {
     pub schema: i64,
     /// The last audit row in it: everything up to there was saved.
     pub last_row: i64,
+}
+
+/// A file in which an upgrade began and that was cut off before it ended on the live database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutOff {
+    /// Its name.
+    pub file: String,
+    /// The upgrade's run.
+    pub run: String,
+    /// Under which token.
+    pub token: Option<String>,
+    /// Notes it had migrated in the end.
+    pub done: u64,
+    /// Whether it came to its end there.
+    pub ended: bool,
+}
+
+impl CutOff {
+    /// Reads every fenced file of a directory in which an upgrade began. A file that several of them were copied from
+    /// says so of the last upgrade in it.
+    pub fn all(db: &Path) -> anyhow::Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(db).with_context(|| format!("cannot list {}", db.display()))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "fenced") {
+                let head = std::fs::read(&path).unwrap_or_default();
+                if head.starts_with(b"SQLite format 3") {
+                    all.extend(Self::read(&path).with_context(|| format!("in {}", path.display()))?);
+                }
+            }
+        }
+        all.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(all)
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Option<Self>> {
+        let connection = open(path)?;
+        let begun = "select detail, token from audit where what = 'upgrade-begin' order by id desc limit 1";
+        let begun = connection.query_row(begun, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((run, token)) = begun else { return Ok(None) };
+        let left: Option<i64> =
+            connection.query_row("select done from upgrade", [], |row| row.get(0)).optional()?;
+        let done: i64 = match left {
+            Some(done) => done,
+            None => connection.query_row("select count(*) from notes", [], |row| row.get(0))?,
+        };
+        let done = u64::try_from(done).unwrap_or(0);
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Some(Self { file, run, token, done, ended: left.is_none() }))
+    }
 }
 
 impl Live {

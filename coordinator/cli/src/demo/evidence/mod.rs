@@ -2,11 +2,13 @@
 //! the group's own record of the rollout. Judges nothing.
 
 mod database;
+mod late;
 mod logs;
 mod stores;
 mod tree;
 
-pub use database::{AuditRow, Backup, Live};
+pub use database::{AuditRow, Backup, CutOff, Live};
+pub use late::{LateWrites, late_writes};
 pub use logs::{AppEvent, BalancerRequest, ServerState, app_events, balancer_states};
 pub use stores::{Replayed, replay};
 pub use tree::tree_hash;
@@ -35,6 +37,8 @@ pub struct Evidence {
     pub requests: Vec<client::Record>,
     /// The live database.
     pub live: Live,
+    /// Files that were taken away from an upgrader while it was at work.
+    pub cut_off: Vec<CutOff>,
     /// The backup set of the plan, if it is there.
     pub backup: Option<Backup>,
     /// Hashes of the old release on every member: before, after.
@@ -57,12 +61,17 @@ pub struct Noted {
 }
 
 impl Evidence {
-    /// When the upgrade that succeeded began and ended, by its own log: the upgrade tool's clock.
+    /// From the first upgrade's beginning to the end of the one that succeeded on the live database.
     pub fn upgrade_at(&self) -> Option<(u64, u64)> {
-        let events = self.apps.values().flatten();
-        let end = events.clone().find(|event| event.event == "upgrade-end")?;
-        let begin = events.clone().find(|event| event.event == "upgrade-begin" && event.pid == end.pid)?;
-        Some((begin.at, end.at))
+        let of =
+            |what: &'static str| self.live.audit.iter().filter(move |row| row.what == what).map(|row| row.at);
+        Some((of("upgrade-begin").min()?, of("upgrade-end").max()?))
+    }
+
+    /// The tokens of the upgrades that began on the live database, in the order of commits.
+    pub fn tokens(&self) -> Vec<String> {
+        let begins = self.live.audit.iter().filter(|row| row.what == "upgrade-begin");
+        begins.map(|row| row.token.clone().unwrap_or_default()).collect()
     }
 
     /// Reads everything. No process of the demo runs any more.
@@ -87,6 +96,7 @@ impl Evidence {
         Ok(Self {
             backup: Backup::of(&layout.backups(), &plan)?,
             live: Live::read(&layout.db())?,
+            cut_off: CutOff::all(&layout.db())?,
             servers: balancer_states(&log)?,
             passed: logs::balancer_requests(&log)?,
             plan,

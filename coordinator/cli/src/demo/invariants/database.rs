@@ -1,12 +1,13 @@
 //! Invariants of the database: who upgraded it, under which token, and that nobody else was in it.
 
-use crate::demo::evidence::{AppEvent, AuditRow, Evidence};
+use crate::demo::evidence::{AppEvent, AuditRow, Evidence, late_writes};
 use lockkeeper_core::{ids::MemberName, view::StepView};
 
 /// A run of the upgrade tool by the applications' own logs; of one that never said its end, the end is open.
 struct Run<'a> {
     member: &'a MemberName,
     pid: u32,
+    token: Option<String>,
     begun: u64,
     ended: Option<u64>,
 }
@@ -19,7 +20,8 @@ fn runs(evidence: &Evidence) -> Vec<Run<'_>> {
                 event.pid == begin.pid && ["upgrade-end", "failed", "corrupt"].contains(&event.event.as_str())
             };
             let ended = events.iter().filter(|event| event.at >= begin.at).find(over).map(|event| event.at);
-            runs.push(Run { member, pid: begin.pid, begun: begin.at, ended });
+            let token = begin.token.clone();
+            runs.push(Run { member, pid: begin.pid, token, begun: begin.at, ended });
         }
     }
     runs.sort_by_key(|run| run.begun);
@@ -39,13 +41,21 @@ pub fn upgrades(audit: &[AuditRow]) -> Vec<(&AuditRow, &AuditRow)> {
         .collect()
 }
 
-/// At most one upgrade runs at a time, at most one succeeds.
+/// Whether a run's file was taken away and nothing it did afterwards is in the live database: it may still have run, but
+/// not on that.
+fn was_cut_off(evidence: &Evidence, run: &Run<'_>) -> bool {
+    let fenced = run.token.is_some() && evidence.cut_off.iter().any(|cut| cut.token == run.token);
+    fenced && late_writes(evidence).landed == 0
+}
+
+/// At most one upgrade runs on the live database at a time, at most one succeeds.
 pub fn one_upgrader(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let runs = runs(evidence);
     for pair in runs.windows(2) {
         if let [first, second] = pair
             && first.ended.is_none_or(|ended| ended > second.begun)
+            && !was_cut_off(evidence, first)
         {
             found.push(format!(
                 "{} (pid {}) began while {} (pid {}) was at it",
@@ -168,13 +178,32 @@ pub fn backup_before(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// The upgrade tool changed data once, counting also what went into files that were fenced.
+/// The upgrade tool changed data once for each grant, and all but the last run were cut off.
 pub fn destructive_once(evidence: &Evidence) -> Vec<String> {
     let runs = runs(evidence);
-    if runs.len() <= 1 {
-        return Vec::new();
+    let mut found = Vec::new();
+    for pair in runs.windows(2) {
+        if let [first, second] = pair {
+            let higher =
+                match (first.token.as_deref().and_then(token), second.token.as_deref().and_then(token)) {
+                    (Some(before), Some(after)) => before < after,
+                    (None, _) | (_, None) => false,
+                };
+            if !higher || !was_cut_off(evidence, first) {
+                found.push(format!(
+                    "{} (pid {}, token {:?}) began at {} after {} (pid {}, token {:?})",
+                    second.member,
+                    second.pid,
+                    second.token,
+                    second.begun,
+                    first.member,
+                    first.pid,
+                    first.token
+                ));
+            }
+        }
     }
-    runs.iter().map(|run| format!("{} (pid {}) began at {}", run.member, run.pid, run.begun)).collect()
+    found
 }
 
 /// No member worked on a schema its version does not fit.

@@ -37,6 +37,7 @@ pub fn evidence() -> Evidence {
         stores: members.iter().map(|member| (member.clone(), store.clone())).collect(),
         old_releases: members.iter().map(|m| (m.clone(), ("same".to_owned(), "same".to_owned()))).collect(),
         live: Live { file: "library-1-56.db".into(), schema: 2, audit, corruption: Vec::new() },
+        cut_off: Vec::new(),
         backup: Some(backup),
         figures: figures(upgrader, from, to),
         plan,
