@@ -64,6 +64,16 @@ impl DataDir {
         self.path.join("backups")
     }
 
+    /// Why this node stands in quarantine, if a peer found a rival.
+    pub fn quarantine(&self) -> PathBuf {
+        self.path.join("quarantine")
+    }
+
+    /// The other nodes, as the group last named them: whom to ask before the store is opened.
+    pub fn peers(&self) -> PathBuf {
+        self.path.join("peers.json")
+    }
+
     /// What units leave behind.
     pub fn spool(&self) -> PathBuf {
         self.path.join("spool")

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod node;
 pub mod plant;
 pub mod platform;
+pub mod quarantine;
 pub mod settings;
 pub mod task;
 

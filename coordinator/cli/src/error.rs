@@ -227,6 +227,10 @@ impl CliError {
             CliError::NeedsYes => Exit::Usage,
             // A decision of the group, not a breakage: the same as a rejected command.
             CliError::Answered { code: Some(code), .. } if code.starts_with("LK30") => Exit::Rejected,
+            // The agent stands in quarantine: a person, or a peer, has to say something first.
+            CliError::Answered { code: Some(code), .. } if matches!(code.as_str(), "LK6207" | "LK6212" | "LK6215") => {
+                Exit::Blocked
+            }
             CliError::Enrol(
                 EnrolError::UnknownToken
                 | EnrolError::ExpiredToken

@@ -4,12 +4,14 @@ mod enrolment;
 mod group;
 mod operator;
 mod plans;
+mod quarantine;
 mod rights;
 mod views;
 
 pub use enrolment::LocalEnrolment;
 pub use group::group_service;
 pub use operator::operator_service;
+pub use quarantine::serve_refusal;
 pub use rights::LocalRights;
 
 use crate::{local_group::LocalGroup, pki::IssuingCa, sight::Sightings};

@@ -1,6 +1,7 @@
 //! Why the agent does not accept its own identity. Each has a code with a page in `deploy/errors/`.
 
 use super::fingerprint::Changes;
+use crate::platform::Unsupported;
 use lockkeeper_core::ids::MemberName;
 use std::{io, path::PathBuf};
 
@@ -39,13 +40,26 @@ pub enum IdentityError {
         sealed: MemberName,
     },
     /// The machine is not the one that was enrolled.
-    #[error("LK6207: this is not the machine that was enrolled as {name}: {changes}")]
+    #[error("LK6207: this is not the machine that was enrolled as {name}{}: {changes}", if *reverted { ", or it was taken back to a snapshot" } else { "" })]
     Machine {
         /// Whose identity it is.
         name: MemberName,
         /// What changed.
         changes: Changes,
+        /// Whether nothing but the VM generation id changed.
+        reverted: bool,
     },
+    /// The machine shows nothing that lies outside its disk, and something changed.
+    #[error("LK6212: this may not be the machine that was enrolled as {name}, and nothing outside its disk can tell: {changes}")]
+    Weak {
+        /// Whose identity it is.
+        name: MemberName,
+        /// What changed.
+        changes: Changes,
+    },
+    /// A source that `agent.toml` names cannot be read, so nothing can be sealed.
+    #[error(transparent)]
+    Source(#[from] Unsupported),
     /// Another agent uses the directory.
     #[error("LK6208: {} is in use by another agent", path.display())]
     InUse {
@@ -63,6 +77,22 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    /// Whether this may be a copy of a node: then the agent stands in quarantine instead of ending.
+    pub const fn is_suspicion(&self) -> bool {
+        match self {
+            IdentityError::Machine { .. } | IdentityError::Weak { .. } => true,
+            IdentityError::File(_)
+            | IdentityError::Damaged(_)
+            | IdentityError::Newer { .. }
+            | IdentityError::Missing
+            | IdentityError::Exists { .. }
+            | IdentityError::Name { .. }
+            | IdentityError::Source(_)
+            | IdentityError::InUse { .. }
+            | IdentityError::Directory { .. } => false,
+        }
+    }
+
     /// The code, which is the name of its page.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -73,6 +103,8 @@ impl IdentityError {
             IdentityError::Exists { .. } => "LK6205",
             IdentityError::Name { .. } => "LK6206",
             IdentityError::Machine { .. } => "LK6207",
+            IdentityError::Weak { .. } => "LK6212",
+            IdentityError::Source(why) => why.code(),
             IdentityError::InUse { .. } => "LK6208",
             IdentityError::Directory { .. } => "LK6209",
         }

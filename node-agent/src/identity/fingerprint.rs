@@ -2,7 +2,7 @@
 //!
 //! Knows how to compare then with now. Does not know how the signals are read.
 
-use crate::platform::Signals;
+use crate::platform::{Signals, Source};
 use lockkeeper_core::ids::{ClusterId, Digest};
 use std::{collections::BTreeSet, fmt};
 
@@ -31,10 +31,22 @@ pub enum Signal {
 
 impl Signal {
     /// Whether it stays behind when a disk is copied.
-    const fn outside_the_disk(self) -> bool {
+    pub(super) const fn outside_the_disk(self) -> bool {
         match self {
             Signal::MachineId => false,
             Signal::Smbios | Signal::Cloud | Signal::VmGeneration => true,
+        }
+    }
+}
+
+impl Signal {
+    /// Where it is read from.
+    pub(super) const fn source(self) -> Source {
+        match self {
+            Signal::MachineId => Source::MachineId,
+            Signal::Smbios => Source::Smbios,
+            Signal::Cloud => Source::Cloud,
+            Signal::VmGeneration => Source::VmGeneration,
         }
     }
 }
@@ -58,6 +70,10 @@ pub enum Strength {
     /// A copy of the disk would be recognised.
     Strong,
 }
+
+/// What people are told of a weak identity; begins with its code.
+pub const WEAK: &str =
+    "LK6216: this machine shows nothing that a copy of its disk would not show too; its identity is weak";
 
 /// What changed since the sealing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,21 +122,25 @@ impl Fingerprint {
         if outside { Strength::Strong } else { Strength::Weak }
     }
 
-    /// How `now` differs.
-    pub fn changes(&self, now: &Fingerprint) -> Changes {
-        let read =
-            |signal: Signal| now.signals.iter().find(|(kind, _)| *kind == signal).map(|(_, digest)| digest);
+    /// How `now` differs, as far as the chosen sources go.
+    pub(super) fn changes(&self, now: &Fingerprint, chosen: &BTreeSet<Source>) -> Changes {
         let (mut differ, mut gone) = (Vec::new(), Vec::new());
-        for (signal, sealed) in &self.signals {
-            match read(*signal) {
+        for (signal, sealed) in self.signals.iter().filter(|(signal, _)| chosen.contains(&signal.source())) {
+            match now.read(*signal) {
                 Some(found) if found == sealed => {}
                 Some(_) => differ.push(*signal),
                 None => gone.push(*signal),
             }
         }
-        let macs_gone = self.macs.difference(&now.macs).count();
-        let macs_new = now.macs.difference(&self.macs).count();
+        let macs = chosen.contains(&Source::Macs);
+        let macs_gone = if macs { self.macs.difference(&now.macs).count() } else { 0 };
+        let macs_new = if macs { now.macs.difference(&self.macs).count() } else { 0 };
         Changes { differ, gone, macs_gone, macs_new }
+    }
+
+    /// The digest of one signal.
+    pub(super) fn read(&self, signal: Signal) -> Option<&Digest> {
+        self.signals.iter().find(|(kind, _)| *kind == signal).map(|(_, digest)| digest)
     }
 }
 
@@ -128,15 +148,6 @@ impl Changes {
     /// Nothing at all.
     pub fn is_none(&self) -> bool {
         self.differ.is_empty() && self.gone.is_empty() && self.macs_gone == 0 && self.macs_new == 0
-    }
-
-    /// Whether this may be another machine with a copied disk. A strong identity survives a new network card and a
-    /// signal that root alone may read; a weak one survives no change.
-    pub fn is_suspicious(&self, strength: Strength) -> bool {
-        match strength {
-            Strength::Strong => !self.differ.is_empty(),
-            Strength::Weak => !self.is_none(),
-        }
     }
 }
 

@@ -6,12 +6,18 @@
 pub mod error;
 pub mod fingerprint;
 pub mod stored;
+pub mod verdict;
 
 pub use error::IdentityError;
-pub use fingerprint::{Changes, Fingerprint, Signal, Strength};
+pub use fingerprint::{Changes, Fingerprint, Signal, Strength, WEAK};
+pub use verdict::{Verdict, compare};
 
-use crate::{journal::Disk, platform::Signals};
+use crate::{
+    journal::Disk,
+    platform::{Signals, Source},
+};
 use lockkeeper_core::ids::{ClusterId, Generation, Incarnation, MemberName, NodeId};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Who this node is.
@@ -41,7 +47,7 @@ pub struct Checked {
     /// How much the comparison proves.
     pub strength: Strength,
     /// What changed without raising suspicion, for people.
-    pub changes: Changes,
+    pub changes: Option<Changes>,
 }
 
 impl Identity {
@@ -68,20 +74,27 @@ impl Identity {
         disk.replace(&stored::to_bytes(self)?).map_err(IdentityError::File)
     }
 
-    /// Compares it with the settings and with this machine. After this, and not before, the store may be opened.
-    pub fn check(self, configured: &MemberName, signals: &Signals) -> Result<Checked, IdentityError> {
+    /// Compares it with the settings and with this machine, over the `chosen` sources. After this, and not before, the
+    /// store may be opened.
+    pub fn check(
+        self,
+        configured: &MemberName,
+        signals: &Signals,
+        chosen: &BTreeSet<Source>,
+    ) -> Result<Checked, IdentityError> {
         if *configured != self.name {
             return Err(IdentityError::Name { configured: configured.clone(), sealed: self.name });
         }
-        let strength = self.fingerprint.strength();
-        let changes = self.fingerprint.changes(&Fingerprint::seal(&self.cluster, signals));
-        if changes.is_suspicious(strength) {
-            return Err(IdentityError::Machine { name: self.name, changes });
-        }
-        if !changes.is_none() {
-            tracing::warn!(code = "LK6210", %changes, "this machine has changed since it was enrolled");
-        }
-        Ok(Checked { identity: self, strength, changes })
+        let changes = match compare(&self.fingerprint, &Fingerprint::seal(&self.cluster, signals), chosen) {
+            Verdict::Same(strength) => return Ok(Checked { identity: self, strength, changes: None }),
+            Verdict::Tolerated(changes) => changes,
+            Verdict::Changed { changes, reverted } => {
+                return Err(IdentityError::Machine { name: self.name, changes, reverted });
+            }
+            Verdict::Weak(changes) => return Err(IdentityError::Weak { name: self.name, changes }),
+        };
+        tracing::warn!(code = "LK6210", %changes, "this machine has changed since it was enrolled");
+        Ok(Checked { identity: self, strength: Strength::Strong, changes: Some(changes) })
     }
 }
 

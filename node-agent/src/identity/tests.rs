@@ -37,7 +37,7 @@ fn it_reads_back_and_is_made_once() {
     identity.create(&mut disk).unwrap();
     assert_eq!(Identity::load(&mut disk).unwrap(), identity);
     assert_eq!(identity.create(&mut disk).unwrap_err().code(), "LK6205");
-    assert_eq!(identity.check(&name("n1"), &signals()).unwrap().strength, Strength::Strong);
+    assert_eq!(identity.check(&name("n1"), &signals(), &Source::ALL.into()).unwrap().strength, Strength::Strong);
 }
 
 #[test]
@@ -53,14 +53,14 @@ fn the_stored_bytes_never_change() {
 
 #[test]
 fn another_name_is_refused() {
-    let error = identity(&signals()).check(&name("n2"), &signals()).unwrap_err();
+    let error = identity(&signals()).check(&name("n2"), &signals(), &Source::ALL.into()).unwrap_err();
     assert_eq!(error.code(), "LK6206");
 }
 
 #[test]
 fn a_copied_disk_in_another_machine_is_refused() {
     let other = Signals { smbios: Some("s-2".into()), ..signals() };
-    let error = identity(&signals()).check(&name("n1"), &other).unwrap_err();
+    let error = identity(&signals()).check(&name("n1"), &other, &Source::ALL.into()).unwrap_err();
     assert_eq!(error.code(), "LK6207");
     assert!(error.to_string().contains("SMBIOS UUID differs"), "{error}");
     assert!(!error.to_string().contains("s-2"), "values are nobody's business: {error}");
@@ -69,19 +69,21 @@ fn a_copied_disk_in_another_machine_is_refused() {
 #[test]
 fn a_strong_identity_survives_a_new_network_card_and_a_weak_one_does_not() {
     let card = |signals: Signals| Signals { macs: ["02:00:00:00:00:02".to_owned()].into(), ..signals };
-    let checked = identity(&signals()).check(&name("n1"), &card(signals())).unwrap();
-    assert!(!checked.changes.is_none());
+    let checked = identity(&signals()).check(&name("n1"), &card(signals()), &Source::ALL.into()).unwrap();
+    assert!(checked.changes.is_some());
     let weak = Signals { smbios: None, ..signals() };
-    assert_eq!(identity(&weak).check(&name("n1"), &weak).unwrap().strength, Strength::Weak);
-    assert_eq!(identity(&weak).check(&name("n1"), &card(weak.clone())).unwrap_err().code(), "LK6207");
+    assert_eq!(identity(&weak).check(&name("n1"), &weak, &Source::ALL.into()).unwrap().strength, Strength::Weak);
+    assert_eq!(identity(&weak).check(&name("n1"), &card(weak.clone()), &Source::ALL.into()).unwrap_err().code(), "LK6212");
 }
 
 #[test]
-fn a_signal_that_only_root_may_read_is_missed_only_where_nothing_else_is_left() {
+fn a_signal_that_cannot_be_read_any_more_proves_nothing() {
     let unread = Signals { smbios: None, ..signals() };
-    assert!(identity(&signals()).check(&name("n1"), &unread).is_ok());
+    let error = identity(&signals()).check(&name("n1"), &unread, &Source::ALL.into()).unwrap_err();
+    assert_eq!(error.code(), "LK6212", "a copied disk on a machine without SMBIOS would look the same");
+    assert!(error.is_suspicion());
     let only_id = Signals { machine_id: None, ..unread.clone() };
-    assert_eq!(identity(&unread).check(&name("n1"), &only_id).unwrap_err().code(), "LK6207");
+    assert_eq!(identity(&unread).check(&name("n1"), &only_id, &Source::ALL.into()).unwrap_err().code(), "LK6212");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What one source says: anything may be missing. Every value is checked by itself here, and every fault located.
 
 use super::{LogFormat, Supervisor};
+use crate::platform::Source;
 use lockkeeper_core::{
     document::{Document, Item, Section},
     fault::{Fault, FaultCode, Report},
@@ -36,6 +37,10 @@ pub struct Fragment {
     pub actions: Option<Vec<ActionKind>>,
     /// See [`super::Settings::supervisor`].
     pub supervisor: Option<Supervisor>,
+    /// See [`super::Machine::root`].
+    pub machine_root: Option<PathBuf>,
+    /// See [`super::Machine::sources`].
+    pub machine_sources: Option<Vec<Source>>,
     /// Keys that were there with a value that is none; they do not count as missing.
     pub faulty: BTreeSet<&'static str>,
 }
@@ -57,6 +62,8 @@ impl Fragment {
             log_format: over.log_format.or(self.log_format),
             actions: over.actions.or(self.actions),
             supervisor: over.supervisor.or(self.supervisor),
+            machine_root: over.machine_root.or(self.machine_root),
+            machine_sources: over.machine_sources.or(self.machine_sources),
             faulty: self.faulty.union(&over.faulty).copied().collect(),
         }
     }
@@ -116,6 +123,11 @@ fn fragment(top: &Section<'_>) -> Fragment {
         fragment.supervisor = supervisor.get("kind").and_then(|item| item.word(&kinds));
         supervisor.finish();
     }
+    if let Some(identity) = top.get("identity").and_then(|item| item.table()) {
+        fragment.machine_root = identity.get("root").and_then(|item| absolute(&item));
+        fragment.machine_sources = identity.get("sources").and_then(|item| sources(&item));
+        identity.finish();
+    }
     top.check_keys();
     fragment
 }
@@ -137,6 +149,20 @@ fn actions(item: &Item<'_>) -> Option<Vec<ActionKind>> {
     let words = ActionKind::ALL.map(|kind| (kind.as_str(), kind));
     let list = item.list()?;
     Some(list.iter().filter_map(|item| item.word(&words)).collect())
+}
+
+fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
+    let words = Source::ALL.map(|source| (source.as_str(), source));
+    let list: Vec<Source> = item.list()?.iter().filter_map(|item| item.word(&words)).collect();
+    if list.is_empty() {
+        item.fault(
+            Fault::new(FaultCode::OutOfRange, format!("{:?} names no source", item.path()))
+                .allowed(Source::ALL.map(Source::as_str).join(", "))
+                .help("without a source no copy of this machine can be told from it; delete the key for all"),
+        );
+        return None;
+    }
+    Some(list)
 }
 
 fn socket_address(item: &Item<'_>) -> Option<SocketAddr> {

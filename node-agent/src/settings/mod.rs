@@ -9,6 +9,7 @@ mod resolve;
 pub use fragment::{Fragment, read};
 pub use resolve::settings;
 
+use crate::platform::Source;
 use lockkeeper_core::{fault::Report, ids::MemberName, plan::ActionKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
@@ -35,6 +36,25 @@ pub struct Settings {
     pub allowed: BTreeSet<ActionKind>,
     /// What keeps the units of long-running actions.
     pub supervisor: Supervisor,
+    /// By what this machine is told from a copy of it.
+    pub machine: Machine,
+}
+
+/// By what a machine is told from a copy of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Where its `/sys`, `/etc` and `/var` begin; another place than `/` inside a container.
+    pub root: PathBuf,
+    /// What is looked at.
+    pub sources: BTreeSet<Source>,
+    /// Whether the list was written down: then a source that cannot be read refuses the enrolment.
+    pub named: bool,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/"), sources: Source::ALL.into(), named: false }
+    }
 }
 
 /// The operators' socket.

@@ -1,6 +1,6 @@
 //! From what was said to what follows: defaults, and rules that look at more than one value.
 
-use super::{Fragment, Log, LogFormat, Metrics, Settings, Socket, SocketGroup, Supervisor, Traces};
+use super::{Fragment, Log, LogFormat, Machine, Metrics, Settings, Socket, SocketGroup, Supervisor, Traces};
 use lockkeeper_core::{
     document::Document,
     fault::{Fault, FaultCode},
@@ -81,5 +81,13 @@ pub fn settings(input: &Fragment, document: &Document<'_>) -> Option<Settings> {
             |actions| actions.iter().copied().collect(),
         ),
         supervisor: input.supervisor.unwrap_or(Supervisor::Auto),
+        machine: Machine {
+            root: input.machine_root.clone().unwrap_or(Machine::default().root),
+            sources: input
+                .machine_sources
+                .as_ref()
+                .map_or(Machine::default().sources, |s| s.iter().copied().collect()),
+            named: input.machine_sources.is_some(),
+        },
     })
 }

@@ -5,7 +5,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::{Existing, write_text},
-    node::{Founding, enrolled},
+    node::{Founding, enrolled, fingerprint},
     out,
     render::moment::Moment,
 };
@@ -73,6 +73,7 @@ pub fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     let now = LogTime(Moment::system().now);
     let cluster = ClusterId(uuid::Uuid::now_v7().to_string());
     let incarnation = Incarnation(1);
+    let fingerprint = fingerprint(&cluster, &settings.machine)?;
 
     let root = RootCa::create(&cluster, now)?;
     let issuing = root.issuing(now)?;
@@ -108,7 +109,7 @@ pub fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
         },
     };
     let context_path = context.write(&contexts)?;
-    enrolled(&data, &cluster, &args.name, NodeId(1), incarnation)?;
+    enrolled(&data, &cluster, &args.name, NodeId(1), incarnation, fingerprint)?;
 
     out::data(&format!("cluster {} ({cluster}) with the node {}", args.cluster, args.name))?;
     out::say(&format!("root key    {}: keep it away from this machine", root_path.display()));

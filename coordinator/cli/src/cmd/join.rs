@@ -1,15 +1,14 @@
 //! `lockkeeper join`.
 
 use super::{Scene, home};
-use crate::{error::CliError, exit::Exit, files::read_text, node::enrolled, out, render::moment::Moment};
-use lockkeeper_agent::{identity::Fingerprint, platform};
+use crate::{error::CliError, exit::Exit, files::read_text, node::{enrolled, fingerprint}, out, render::moment::Moment};
 use lockkeeper_coordinator::pki::{
     JoinToken, PkiStore, PrivateKey,
     enrol::{Joiner, join},
 };
 use lockkeeper_core::time::LogTime;
 use lockkeeper_proto::transport::install_crypto;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Make this machine a node of a cluster, with a token.
 ///
@@ -58,7 +57,7 @@ pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
         out::say(&format!("warning: {hint}"));
     }
     install_crypto();
-    let fingerprint = Fingerprint::seal(&token.cluster, &platform::signals(Path::new("/")));
+    let fingerprint = fingerprint(&token.cluster, &settings.machine)?;
     let joiner = Joiner {
         address: settings.advertise.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,7 +66,7 @@ pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     let joined = join(&token, &joiner, &PrivateKey::generate()?).await?;
     // The identity last: with it the node exists.
     joined.save(&PkiStore::open(data.pki())?)?;
-    enrolled(&data, &token.cluster, &joined.member, joined.node_id, joined.incarnation)?;
+    enrolled(&data, &token.cluster, &joined.member, joined.node_id, joined.incarnation, fingerprint)?;
     out::data(&format!("{} is node {} of cluster {}", joined.member, joined.node_id, token.cluster))?;
     out::say(&format!("next: lockkeeper agent run --config {}", args.config.display()));
     Ok(Exit::Done)

@@ -4,8 +4,10 @@
 use super::NodeError;
 use lockkeeper_agent::{
     data::DataDir,
-    identity::{Fingerprint, Identity},
+    identity::{Fingerprint, Identity, IdentityError, Strength, WEAK},
     journal::FsDisk,
+    platform::{signals, unsupported},
+    settings::Machine,
 };
 use lockkeeper_coordinator::{
     local_group::LocalGroup,
@@ -19,7 +21,6 @@ use lockkeeper_proto::{
     port::{Group as _, Proposal},
     wire::raft::Seat,
 };
-use std::path::Path;
 
 /// What `init` decided about a new group; kept in the data directory until the group says it itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -36,14 +37,15 @@ pub fn enrolled(
     name: &MemberName,
     node: NodeId,
     incarnation: Incarnation,
+    fingerprint: Fingerprint,
 ) -> Result<Identity, NodeError> {
     let path = data.identity();
     let mut disk = FsDisk::new(&path)
-        .map_err(|source| lockkeeper_agent::identity::IdentityError::Directory { path: path.clone(), source })?;
+        .map_err(|source| IdentityError::Directory { path: path.clone(), source })?;
     match Identity::load(&mut disk) {
-        Err(lockkeeper_agent::identity::IdentityError::Missing) => {}
+        Err(IdentityError::Missing) => {}
         Ok(present) => {
-            return Err(lockkeeper_agent::identity::IdentityError::Exists { name: present.name }.into());
+            return Err(IdentityError::Exists { name: present.name }.into());
         }
         Err(other) => return Err(other.into()),
     }
@@ -54,7 +56,7 @@ pub fn enrolled(
     // What an earlier, interrupted run left is nobody's: there is no identity that names it.
     if store.exists() {
         std::fs::remove_file(&store)
-            .map_err(|source| lockkeeper_agent::identity::IdentityError::Directory { path: store.clone(), source })?;
+            .map_err(|source| IdentityError::Directory { path: store.clone(), source })?;
     }
     drop(Store::create(&store, &marker, Blocking::Inline).map_err(fault)?);
     let identity = Identity {
@@ -64,15 +66,25 @@ pub fn enrolled(
         incarnation,
         generation,
         store: marker.store.0,
-        fingerprint: fingerprint(cluster),
+        fingerprint,
     };
     identity.create(&mut disk)?;
     Ok(identity)
 }
 
-/// This machine, sealed for a cluster.
-pub fn fingerprint(cluster: &ClusterId) -> Fingerprint {
-    Fingerprint::seal(cluster, &lockkeeper_agent::platform::signals(Path::new("/")))
+/// This machine, sealed for a cluster. Refused where `agent.toml` names a source that cannot be read.
+pub fn fingerprint(cluster: &ClusterId, machine: &Machine) -> Result<Fingerprint, IdentityError> {
+    for missing in unsupported(&machine.root, &machine.sources) {
+        if machine.named {
+            return Err(missing.into());
+        }
+        tracing::info!(code = missing.code(), "{missing}");
+    }
+    let sealed = Fingerprint::seal(cluster, &signals(&machine.root, &machine.sources));
+    if sealed.strength() == Strength::Weak {
+        crate::out::say(&format!("warning: {WEAK}"));
+    }
+    Ok(sealed)
 }
 
 /// Says the first words of a new group: its own seat in Raft, its name, its first node. Repeating it is harmless;

@@ -3,8 +3,9 @@
 
 mod error;
 mod found;
+mod quarantine;
 mod run;
 
 pub use error::NodeError;
-pub use found::{Founding, found, enrolled};
+pub use found::{Founding, enrolled, fingerprint, found};
 pub use run::run;

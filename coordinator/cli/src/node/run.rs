@@ -1,14 +1,15 @@
 //! One agent process from its settings to its end.
 
-use super::{Founding, NodeError, found};
+use super::{Founding, NodeError, found, quarantine};
 use lockkeeper_adapters::{SystemHost, system::Timed};
 use lockkeeper_agent::{
     clock::SystemClock,
     data::DataDir,
     facts::{HostObserver, Sight},
-    identity::Identity,
+    identity::{Identity, IdentityError, Strength, WEAK},
     journal::{FsDisk, Journal},
     node::{Node, Parts as AgentParts},
+    quarantine::Reason,
     settings::{Fragment, LogFormat, Metrics, Settings, SocketGroup, Traces, from_file},
 };
 use lockkeeper_coordinator::{
@@ -22,7 +23,7 @@ use lockkeeper_coordinator::{
 };
 use lockkeeper_proto::{
     port::{Clock, Group as _},
-    transport::{ListenLimits, Revocations, Tls, TlsDialer, install_crypto, listen, listen_unix},
+    transport::{Incoming, ListenLimits, Revocations, Tls, TlsDialer, install_crypto, listen, listen_unix},
 };
 use std::{path::Path, sync::Arc};
 use tokio::{
@@ -80,7 +81,10 @@ fn telemetry_config(settings: &Settings) -> TelemetryConfig {
 async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), NodeError> {
     install_crypto();
     let data = DataDir::open(&settings.data)?;
-    let identity = identity(settings, &data)?;
+    let identity = match trusted(settings, &data).await? {
+        Some(identity) => identity,
+        None => return Ok(()),
+    };
     let pki = PkiStore::open(data.pki())?;
     let credentials =
         pki.load_node()?.ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
@@ -117,16 +121,7 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     let listener = TcpListener::bind(address).await.map_err(|source| NodeError::Listen { address, source })?;
     let accepted = listen(listener, tls.clone(), ListenLimits::default())
         .map_err(|source| NodeError::Listen { address, source })?;
-    let group_id = match &settings.socket.group {
-        SocketGroup::RootOnly => None,
-        SocketGroup::Named(_) => local_rights(settings).operators,
-    };
-    // `/run` is empty after every boot; what a unit's RuntimeDirectory would do is done here when started by hand.
-    if let Some(directory) = settings.socket.path.parent().filter(|d| !d.exists()) {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| NodeError::SocketDirectory { path: directory.to_owned(), source })?;
-    }
-    let local = listen_unix(&settings.socket.path, group_id)?;
+    let local = local_socket(settings)?;
     let (stop, stopping) = watch::channel(false);
     let stopped = || {
         let mut stopping = stopping.clone();
@@ -214,13 +209,46 @@ async fn until_end(
     }
 }
 
-fn identity(settings: &Settings, data: &DataDir) -> Result<Identity, NodeError> {
+/// The identity, once nothing speaks against it; none if the agent was told to stop while it stood in quarantine.
+async fn trusted(settings: &Settings, data: &DataDir) -> Result<Option<Identity>, NodeError> {
+    let note = data.quarantine();
+    let kept = Reason::kept(&note).map_err(|source| IdentityError::Directory { path: note, source })?;
+    let reason = match (kept, identity(settings, data)) {
+        (Some(rival), Ok(_)) => rival,
+        (None, Ok(identity)) => return Ok(Some(identity)),
+        (_, Err(error)) => match Reason::of(&error) {
+            Some(reason) => reason,
+            None => return Err(error.into()),
+        },
+    };
+    quarantine::stand(settings, &reason, std::future::pending()).await?;
+    Ok(None)
+}
+
+fn identity(settings: &Settings, data: &DataDir) -> Result<Identity, IdentityError> {
     let path = data.identity();
-    let mut disk = FsDisk::new(&path)
-        .map_err(|source| lockkeeper_agent::identity::IdentityError::Directory { path: path.clone(), source })?;
-    let signals = lockkeeper_agent::platform::signals(Path::new("/"));
-    let checked = Identity::load(&mut disk)?.check(&settings.name, &signals)?;
+    let mut disk = FsDisk::new(&path).map_err(|source| IdentityError::Directory { path: path.clone(), source })?;
+    let (root, sources) = (&settings.machine.root, &settings.machine.sources);
+    let signals = lockkeeper_agent::platform::signals(root, sources);
+    let checked = Identity::load(&mut disk)?.check(&settings.name, &signals, sources)?;
+    if checked.strength == Strength::Weak {
+        warn!("{WEAK}");
+    }
     Ok(checked.identity)
+}
+
+/// The operators' socket on this host.
+pub(super) fn local_socket(settings: &Settings) -> Result<Incoming, NodeError> {
+    let group_id = match &settings.socket.group {
+        SocketGroup::RootOnly => None,
+        SocketGroup::Named(_) => local_rights(settings).operators,
+    };
+    // `/run` is empty after every boot; what a unit's RuntimeDirectory would do is done here when started by hand.
+    if let Some(directory) = settings.socket.path.parent().filter(|d| !d.exists()) {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| NodeError::SocketDirectory { path: directory.to_owned(), source })?;
+    }
+    Ok(listen_unix(&settings.socket.path, group_id)?)
 }
 
 fn open_store(identity: &Identity, data: &DataDir) -> Result<Store, NodeError> {
