@@ -141,6 +141,7 @@ impl Process {
             issuing: None,
             roots: Vec::new(),
             report: reports,
+            instance: lockkeeper_proto::port::Instance::default(),
             scope: Some(scope.clone()),
         })
         .await?;

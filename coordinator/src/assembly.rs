@@ -4,20 +4,22 @@
 //! handed in: the runtime's randomness, the store's disk, the dialer, the incoming connections, the clock.
 
 use crate::{
+    alarm::Alarm,
     api::{Api, LocalEnrolment, LocalRights, group_service, operator_service},
+    incumbents::Incumbents,
     leader::Leader,
     local_group::LocalGroup,
     machine::StateMachine,
     pki::{IssuingCa, enrol::enrol_service},
     presence::{HostReport, Presence},
-    raft::{AsyncRuntime, CertificateCheck, RaftHandle, RaftService, ScopeLayer, Setup, StartError, Store, Tuning, start as start_raft},
+    raft::{AsyncRuntime, OneOfEach, RaftHandle, RaftService, ScopeLayer, Setup, StartError, Store, Tuning, start as start_raft},
     raft_consensus::RaftConsensus,
     sight::Sightings,
 };
 use futures::future::BoxFuture;
 use lockkeeper_core::ids::{Incarnation, MemberName};
 use lockkeeper_proto::{
-    port::{Clock, Observer},
+    port::{Clock, Instance, Observer},
     transport::{Dialer, Incoming, joining_server, peer_server},
 };
 use std::{future::Future, sync::Arc};
@@ -50,6 +52,8 @@ pub struct Parts {
     pub roots: Vec<Vec<u8>>,
     /// What the agent sees of its host.
     pub report: watch::Receiver<HostReport>,
+    /// Which running of this agent; the default tells nothing.
+    pub instance: Instance,
     /// Simulation only: where its random numbers come from, also in tasks and requests.
     pub scope: Option<ScopeLayer>,
 }
@@ -62,6 +66,8 @@ pub struct Coordinator {
     pub group: Arc<LocalGroup>,
     /// What the services need.
     pub api: Api,
+    /// Why peers will not hear this node any more: another agent has its name.
+    pub rival: watch::Receiver<Option<String>>,
     scope: Option<ScopeLayer>,
     // Aborted when the coordinator is dropped.
     tasks: JoinSet<()>,
@@ -71,17 +77,20 @@ impl Coordinator {
     /// Starts everything but the services.
     pub async fn start<Rt: AsyncRuntime>(parts: Parts) -> Result<Self, StartError> {
         let (machine, state) = StateMachine::new();
+        let (alarm, incumbents) = (Arc::new(Alarm::default()), Arc::new(Incumbents::default()));
         let setup = Setup {
             name: parts.me.clone(),
             store: parts.store,
             machine: Box::new(machine),
             dialer: parts.dialer.clone(),
             tuning: parts.tuning,
+            instance: parts.instance.clone(),
+            alarm: alarm.clone(),
         };
         let raft = start_raft::<Rt>(setup).await?;
         let consensus = RaftConsensus::new(raft.clone(), parts.clock.clone());
         let (dialer, clock) = (parts.dialer.clone(), parts.clock.clone());
-        let group = LocalGroup::new(parts.me.clone(), consensus, state, dialer, clock);
+        let group = LocalGroup::new(parts.me.clone(), parts.instance.clone(), consensus, state, dialer, clock);
         let sightings = Arc::new(Sightings::default());
         let (shown, facts) = watch::channel(None);
         let mut tasks = JoinSet::new();
@@ -101,6 +110,8 @@ impl Coordinator {
             dialer: parts.dialer.clone(),
             clock: parts.clock.clone(),
             report: parts.report,
+            instance: parts.instance.clone(),
+            alarm: alarm.clone(),
         };
         tasks.spawn(scoped(parts.scope.as_ref(), presence.run()));
         let api = Api {
@@ -114,8 +125,10 @@ impl Coordinator {
             local: parts.local,
             issuing: parts.issuing.map(Arc::new),
             roots: parts.roots,
+            instance: parts.instance,
+            incumbents,
         };
-        Ok(Self { raft, group, api, scope: parts.scope, tasks })
+        Ok(Self { raft, group, api, rival: alarm.rung(), scope: parts.scope, tasks })
     }
 
     /// Serves agents and operators with certificates, until `stop`.
@@ -126,10 +139,14 @@ impl Coordinator {
     ) -> impl Future<Output = Result<(), lockkeeper_proto::transport::ServeError>> + Send + use<> {
         let router = peer_server()
             .layer(option_layer(self.scope.clone()))
-            .add_service(RaftService::server(self.raft.clone(), CertificateCheck))
+            .add_service(RaftService::server(self.raft.clone(), self.one_of_each()))
             .add_service(group_service(self.api.clone()))
             .add_service(operator_service(self.api.clone()));
         async move { router.serve_with_incoming_shutdown(incoming, stop).await }
+    }
+
+    fn one_of_each(&self) -> OneOfEach {
+        OneOfEach { incumbents: self.api.incumbents.clone(), clock: self.api.clock.clone() }
     }
 
     /// Serves operators on the local socket, until `stop`. Neither Raft nor the group is offered there.

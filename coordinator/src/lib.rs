@@ -1,8 +1,11 @@
 //! The Raft shell, the leader loop and the operator API. Knows nothing about databases, balancers or processes.
 
+pub mod alarm;
 pub mod api;
 pub mod assembly;
+pub mod claim;
 pub mod consensus;
+pub mod incumbents;
 pub mod leader;
 pub mod limits;
 pub mod local_group;

@@ -15,7 +15,7 @@ use lockkeeper_core::{
 };
 use lockkeeper_proto::{
     client::group::GroupClient,
-    port::{Clock, Group, GroupError, Proposal, View},
+    port::{Clock, Group, GroupError, Instance, Proposal, View},
     transport::{Dialer, ExpectedPeer},
 };
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 /// A voter's view of its group.
 pub struct LocalGroup {
     me: MemberName,
+    instance: Instance,
     consensus: Arc<dyn Consensus>,
     state: watch::Receiver<Arc<State>>,
     leadership: watch::Receiver<Leadership>,
@@ -38,6 +39,7 @@ impl LocalGroup {
     /// Joins the parts. Spawns one task that stamps every new state.
     pub fn new(
         me: MemberName,
+        instance: Instance,
         consensus: Arc<dyn Consensus>,
         state: watch::Receiver<Arc<State>>,
         dialer: Arc<dyn Dialer>,
@@ -47,7 +49,7 @@ impl LocalGroup {
         let first = Arc::new(stamp(&me, &state.borrow(), &leadership.borrow()));
         let (send, views) = watch::channel(first);
         tokio::spawn(stamping(me.clone(), state.clone(), leadership.clone(), send));
-        Arc::new(Self { me, consensus, state, leadership, dialer, clock, views, channel: Mutex::default() })
+        Arc::new(Self { me, instance, consensus, state, leadership, dialer, clock, views, channel: Mutex::default() })
     }
 
     /// The Raft core beside it.
@@ -116,7 +118,7 @@ impl LocalGroup {
             Some((name, at, client)) if name == leader && at == address => client.clone(),
             Some(_) | None => {
                 let channel = self.dialer.channel(address, ExpectedPeer::Member(leader.clone()));
-                let client = GroupClient::new(channel, limits::MESSAGE_MAX);
+                let client = GroupClient::new(channel, limits::MESSAGE_MAX).speaking_as(&self.instance);
                 *cached = Some((leader.clone(), address.to_owned(), client.clone()));
                 client
             }

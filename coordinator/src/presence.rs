@@ -1,6 +1,7 @@
 //! An agent's sign of life: once a second to whoever leads, with what it sees of its host.
 
 use crate::{
+    alarm::Alarm,
     limits,
     local_group::LocalGroup,
     sight::{Beat, Sightings},
@@ -11,8 +12,8 @@ use lockkeeper_core::{
 };
 use lockkeeper_proto::{
     client::group::{GroupBeat, GroupClient},
-    port::{Clock, Group as _},
-    transport::{Dialer, ExpectedPeer},
+    port::{Clock, Group as _, Instance},
+    transport::{Dialer, ExpectedPeer, code_of},
 };
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -47,6 +48,10 @@ pub struct Presence {
     pub clock: Arc<dyn Clock>,
     /// What the agent sees.
     pub report: watch::Receiver<HostReport>,
+    /// Which running of this agent.
+    pub instance: Instance,
+    /// Collects the leader's word that another agent has this name.
+    pub alarm: Arc<Alarm>,
 }
 
 impl Presence {
@@ -89,7 +94,7 @@ impl Presence {
         let view = self.group.follow().borrow().clone();
         let address = view.state.nodes.get(leader).map(|n| n.address.clone())?;
         let channel = self.dialer.channel(&address, ExpectedPeer::Member(leader.clone()));
-        Some(GroupClient::new(channel, limits::MESSAGE_MAX))
+        Some(GroupClient::new(channel, limits::MESSAGE_MAX).speaking_as(&self.instance))
     }
 
     fn beat(&self, report: &HostReport, known: &str) -> Beat {
@@ -119,6 +124,9 @@ impl Presence {
         match tokio::time::timeout(limit.into(), client.beat(wire)).await {
             Ok(Ok((digest, _))) => digest,
             Ok(Err(status)) => {
+                if code_of(&status) == Some("LK3311") {
+                    self.alarm.refused(status.message());
+                }
                 debug!(%status, "the leader did not take the sign of life");
                 String::new()
             }

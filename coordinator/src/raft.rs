@@ -33,7 +33,7 @@ pub use local::Local;
 pub use machine::{Machine, MachineError, SnapshotJob};
 pub use marker::{Marker, MarkerMismatch, StoreMarker};
 pub use openraft::AsyncRuntime;
-pub use peer_check::{CertificateCheck, PeerCheck};
+pub use peer_check::{CertificateCheck, OneOfEach, PeerCheck};
 pub use refusal::Refusal;
 pub use scope::{Scope, ScopeLayer};
 pub use service::RaftService;

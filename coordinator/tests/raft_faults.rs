@@ -118,6 +118,8 @@ async fn a_node_whose_disk_fails_says_so_and_acknowledges_nothing() {
         machine: Box::new(machine),
         dialer: Arc::new(Valves::default().dialer(NodeId(1))),
         tuning: Tuning::default(),
+        instance: Default::default(),
+        alarm: Default::default(),
     };
     let handle = raft::start::<Production>(setup).await.unwrap();
     handle.initialize(Bed::new().seat(NodeId(1))).await.unwrap();

@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 
 fn header() -> Header {
     let party = |id: u64| Party { node: NodeId(id), name: name(NodeId(id)), incarnation: Incarnation(1) };
-    Header { cluster: ClusterId("bed".into()), generation: Generation(1), from: party(2), to: party(1) }
+    Header { cluster: ClusterId("bed".into()), generation: Generation(1), from: party(2), to: party(1), instance: Default::default() }
 }
 
 /// Asks node 1 for a vote in a far higher term.
@@ -126,6 +126,8 @@ async fn a_right_header_on_somebody_elses_connection_is_refused() {
         machine: Box::new(machine),
         dialer: Arc::new(Valves::default().dialer(NodeId(1))),
         tuning: Default::default(),
+        instance: Default::default(),
+        alarm: Default::default(),
     };
     let handle = raft::start::<Production>(setup).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

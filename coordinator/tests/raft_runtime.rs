@@ -23,6 +23,8 @@ async fn start(scope: &ScopeLayer, id: NodeId, directory: &std::path::Path) -> (
         machine: Box::new(machine),
         dialer: Arc::new(Valves::default().dialer(id)),
         tuning: Tuning { snapshot_entries: 20, entries_kept: 5, ..Tuning::default() },
+        instance: Default::default(),
+        alarm: Default::default(),
     };
     let handle = scope.run(raft::start::<Simulation>(setup)).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -250,6 +250,22 @@ def stories(keep, states, first):
         yield member + ": " + " · ".join(f"{(at - first) / 1000:+.2f} {what}" for at, what in told[member])
 
 
+def copy_changes(home):
+    """What a copied agent changed: in its store (no vote is given without writing it there first), and in journal, units
+    and services (no application is started without a record there first)."""
+
+    def files(root):
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    before, after = files(home / "before"), files(home / "data")
+    if not before:
+        raise Broken(f"{home} holds no copy")
+    changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    store = [name for name in changed if name == "raft.redb"]
+    rest = [name for name in changed if name.split("/")[0] in ("journal", "spool", "services")]
+    return store, rest
+
+
 class Table:
     """Rows (what, reported, recomputed, verdict); remembers whether all agree."""
 
@@ -317,6 +333,12 @@ def check(keep, scratch):
     table.must_be_none("started on a schema that does not fit", misfits(audit, pairs))
     stale = [r for r in requests if succeeded(r) and (r["sent_at"] > ended_at) != (r["version"] == "2.0")]
     table.must_be_none("answers of the wrong version", [f"{r['version']} by {r['member']} for request {r['n']}" for r in stale])
+    fault = result.get("fault", {})
+    if fault.get("kind") == "clone":
+        store, rest = copy_changes(keep / "copies" / fault["victim"])
+        table.compare("votes of the copy", fault["copy"]["votes"], len(store))
+        table.compare("application starts of the copy", fault["copy"]["application_starts"], len(rest))
+        table.must_be_none("what the copy voted or started", store + rest)
     print(table)
     print()
     for request in outside[:5]:

@@ -52,6 +52,7 @@ impl Bench {
             generation: 1,
             from: party(2, caller::NODE),
             to: party(1, "n1"),
+            instance: String::new(),
         });
         // Of a term long gone, so that even the node it comes from changes nothing by it.
         let vote = Some(pb::RaftVote { term: 0, node_id: 2, committed: false });

@@ -116,13 +116,20 @@ fn fault_is_told(kind: &str, result: &Value) {
     assert!(fault["during_step"].as_str().unwrap().contains("upgrade-database"), "{result:#}");
     assert!(fault["injected_at"].as_u64() < fault["cleared_at"].as_u64(), "{result:#}");
     assert!(result["members"].as_array().unwrap().contains(&fault["victim"]), "{result:#}");
+    if kind == "clone" {
+        let copy = &fault["copy"];
+        assert_eq!((&copy["votes"], &copy["application_starts"]), (&0.into(), &0.into()), "{result:#}");
+        assert_eq!(copy["code"], "LK6215", "{result:#}");
+    }
     assert!(!fault["effect"].as_str().unwrap().is_empty(), "{result:#}");
 }
 
 #[test]
 fn the_demo_succeeds_plain_and_with_every_fault_and_the_oracle_agrees() {
     let _alone = alone();
-    for fault in ["none", "kill-leader", "pause-leader", "kill-upgrader", "pause-upgrader", "partition"] {
+    let faults =
+        ["none", "kill-leader", "pause-leader", "kill-upgrader", "pause-upgrader", "partition", "clone"];
+    for fault in faults {
         succeeds(fault);
     }
 }

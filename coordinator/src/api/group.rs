@@ -1,17 +1,18 @@
 //! The `Group` service: other agents forward proposals, confirm reads, follow the state and give signs of life.
 
-use super::Api;
-use crate::{consensus::ConsensusError, limits, sight::Beat};
+use super::{Api, claim::claim};
+use crate::{consensus::ConsensusError, incumbents::Speaker, limits, sight::Beat};
 use futures::Stream;
-use lockkeeper_core::{identity::Role, observe::FactsQuery, rollout::Command, stored, time::Millis};
+use lockkeeper_core::{identity::Role, ids::MemberName, observe::FactsQuery, rollout::Command, stored, time::Millis};
 use lockkeeper_proto::{
+    client::group::Claimed,
     pb::{
-        GroupBeatReply, GroupBeatRequest, GroupFollowRequest, GroupObserveReply, GroupObserveRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
+        GroupBeatReply, GroupClaimReply, GroupClaimRequest, GroupWhoReply, GroupWhoRequest, group_claim_reply::Word, GroupBeatRequest, GroupFollowRequest, GroupObserveReply, GroupObserveRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
         GroupReadRequest, GroupStateFrame,
         group_server::{Group, GroupServer},
     },
     port::{Group as _, Proposal, View},
-    transport::{coded_status, node},
+    transport::{coded_status, node, peer_info, speaker},
 };
 use std::pin::Pin;
 use tonic::{Code, Request, Response, Status};
@@ -36,7 +37,7 @@ impl Group for GroupApi {
         &self,
         request: Request<GroupProposeRequest>,
     ) -> Result<Response<GroupProposeReply>, Status> {
-        let from = node(&request)?.name.clone();
+        let from = self.peer(&request)?.0;
         let envelope = stored::decode_envelope(&request.into_inner().envelope)
             .map_err(|e| coded_status(Code::InvalidArgument, "LK3203", e.to_string()))?;
         check_speaker(&from, &envelope.command, envelope.actor.as_ref().map(|a| a.role))?;
@@ -51,7 +52,7 @@ impl Group for GroupApi {
     }
 
     async fn read(&self, request: Request<GroupReadRequest>) -> Result<Response<GroupReadReply>, Status> {
-        node(&request)?;
+        self.peer(&request)?;
         let index = self.0.group.read_here().await.map_err(|e| not_here(&e))?;
         Ok(Response::new(GroupReadReply { read_index: index.0 }))
     }
@@ -59,7 +60,7 @@ impl Group for GroupApi {
     type FollowStream = Pin<Box<dyn Stream<Item = Result<GroupStateFrame, Status>> + Send>>;
 
     async fn follow(&self, request: Request<GroupFollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
-        node(&request)?;
+        self.peer(&request)?;
         let mut views = self.0.group.follow();
         let frames = async_stream::stream! {
             loop {
@@ -74,7 +75,7 @@ impl Group for GroupApi {
     }
 
     async fn beat(&self, request: Request<GroupBeatRequest>) -> Result<Response<GroupBeatReply>, Status> {
-        let member = node(&request)?.name.clone();
+        let member = self.peer(&request)?.0;
         let beat = request.into_inner();
         let leading = self.0.group.consensus().leadership().borrow().leading;
         let beat = Beat {
@@ -95,6 +96,42 @@ impl Group for GroupApi {
     ) -> Result<Response<GroupObserveReply>, Status> {
         node(&request)?;
         observe(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn claim(&self, request: Request<GroupClaimRequest>) -> Result<Response<GroupClaimReply>, Status> {
+        let (name, speaking) = who_speaks(&request)?;
+        if speaking.instance.is_silent() {
+            return Err(coded_status(Code::InvalidArgument, "LK3106", "LK3106: lockkeeper-instance: it is missing"));
+        }
+        let (word, why, quorum) = match claim(&self.0, &name, speaking).await {
+            Claimed::Free { quorum } => (Word::Free, String::new(), quorum),
+            Claimed::Alive(why) => (Word::Alive, why, false),
+            Claimed::Recent(why) => (Word::Recent, why, false),
+        };
+        Ok(Response::new(GroupClaimReply { word: word.into(), why, quorum }))
+    }
+
+    async fn who(&self, request: Request<GroupWhoRequest>) -> Result<Response<GroupWhoReply>, Status> {
+        node(&request)?;
+        Ok(Response::new(GroupWhoReply { instance: self.0.instance.to_string() }))
+    }
+}
+
+/// The node behind a request, and which running of it.
+fn who_speaks<T>(request: &Request<T>) -> Result<(MemberName, Speaker), Status> {
+    let peer = node(request)?;
+    let from = peer_info(request)?.address.map(|address| address.ip());
+    let speaking = Speaker { incarnation: peer.incarnation, instance: speaker(request), from };
+    Ok((peer.name.clone(), speaking))
+}
+
+impl GroupApi {
+    /// The node behind a request, unless another running agent has its name.
+    fn peer<T>(&self, request: &Request<T>) -> Result<(MemberName, Speaker), Status> {
+        let (name, speaking) = who_speaks(request)?;
+        let heard = self.0.incumbents.hear(&name, &speaking, self.0.clock.boot());
+        heard.map_err(|rivalry| coded_status(Code::PermissionDenied, "LK3311", rivalry.to_string()))?;
+        Ok((name, speaking))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Thin services: who may call, what is asked of the group, what is answered. They decide nothing about rollouts.
 
+mod claim;
 mod enrolment;
 mod group;
 mod operator;
@@ -14,9 +15,9 @@ pub use operator::operator_service;
 pub use quarantine::serve_refusal;
 pub use rights::LocalRights;
 
-use crate::{local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
+use crate::{incumbents::Incumbents, local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
 use lockkeeper_core::{ids::MemberName, rollout::Facts};
-use lockkeeper_proto::{port::{Clock, Observer}, transport::Dialer};
+use lockkeeper_proto::{port::{Clock, Instance, Observer}, transport::Dialer};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -43,4 +44,8 @@ pub struct Api {
     pub issuing: Option<Arc<IssuingCa>>,
     /// Roots handed to those who join; DER.
     pub roots: Vec<Vec<u8>>,
+    /// Which running of this agent.
+    pub instance: Instance,
+    /// Who is heard under which name.
+    pub incumbents: Arc<Incumbents>,
 }

@@ -15,8 +15,10 @@ use super::status::{RaftStatus, Standing};
 use super::store::Store;
 use super::tuning::{BadTuning, Tuning};
 use super::{AsyncRuntime, Machine};
+use crate::alarm::Alarm;
 use futures::future::BoxFuture;
 use lockkeeper_core::ids::{LogIndex, MemberName, NodeId};
+use lockkeeper_proto::port::Instance;
 use lockkeeper_proto::transport::Dialer;
 use lockkeeper_proto::wire::raft::Seat;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,10 @@ pub struct Setup {
     pub dialer: Arc<dyn Dialer>,
     /// Usually the default.
     pub tuning: Tuning,
+    /// Which running of this agent; the default tells nothing.
+    pub instance: Instance,
+    /// Collects peers' word that another agent has this name.
+    pub alarm: Arc<Alarm>,
 }
 
 /// Why a node was not started.
@@ -81,9 +87,9 @@ pub fn start<Rt: AsyncRuntime>(setup: Setup) -> BoxFuture<'static, Result<RaftHa
 }
 
 async fn start_node<Rt: AsyncRuntime>(setup: Setup) -> Result<RaftHandle, StartError> {
-    let local = Local::new(setup.store.marker(), setup.name);
+    let local = Local::new(setup.store.marker(), setup.name).running_as(setup.instance);
     let config = setup.tuning.config(&local.cluster).map_err(StartError::Tuning)?;
-    let peers = Arc::new(Peers::new(local.clone(), setup.dialer));
+    let peers = Arc::new(Peers::new(local.clone(), setup.dialer, setup.alarm));
     let machine = StateMachine::new(setup.machine, setup.store.clone());
     let raft = super::node::OrRaft::<Rt>::new(
         local.party.node.0,

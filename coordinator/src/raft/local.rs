@@ -3,6 +3,7 @@
 use super::marker::Marker;
 use super::refusal::Refusal;
 use lockkeeper_core::ids::{ClusterId, Generation, MemberName, NodeId};
+use lockkeeper_proto::port::Instance;
 use lockkeeper_proto::wire::raft::{Header, Party, Seat};
 
 /// This node's own place in its group.
@@ -14,6 +15,8 @@ pub struct Local {
     pub generation: Generation,
     /// This node.
     pub party: Party,
+    /// Which running of it.
+    pub instance: Instance,
 }
 
 impl Local {
@@ -23,7 +26,14 @@ impl Local {
             cluster: marker.cluster.clone(),
             generation: marker.generation,
             party: Party { node: marker.node, name, incarnation: marker.incarnation },
+            instance: Instance::default(),
         }
+    }
+
+    /// Tells which running it is.
+    #[must_use]
+    pub fn running_as(self, instance: Instance) -> Self {
+        Self { instance, ..self }
     }
 
     /// The header of a call to `node`, which the group knows as `seat`.
@@ -33,6 +43,7 @@ impl Local {
             generation: self.generation,
             from: self.party.clone(),
             to: Party { node, name: seat.name.clone(), incarnation: seat.incarnation },
+            instance: self.instance.clone(),
         }
     }
 

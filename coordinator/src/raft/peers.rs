@@ -2,6 +2,7 @@
 
 use super::limits::{MESSAGE_BYTES_MAX, REDIAL_PAUSE};
 use super::local::Local;
+use crate::alarm::Alarm;
 use lockkeeper_core::ids::NodeId;
 use lockkeeper_proto::pb::raft_client::RaftClient;
 use lockkeeper_proto::transport::{Dialer, ExpectedPeer};
@@ -12,10 +13,14 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::transport::Channel;
 
+/// The code of a refusal because another agent has this node's name; it stands in the answer's text.
+const RIVAL: &str = "LK3311";
+
 /// The others, by number.
 pub(super) struct Peers {
     local: Local,
     dialer: Arc<dyn Dialer>,
+    alarm: Arc<Alarm>,
     links: Mutex<BTreeMap<NodeId, Link>>,
 }
 
@@ -52,8 +57,8 @@ pub(super) struct Call {
 }
 
 impl Peers {
-    pub fn new(local: Local, dialer: Arc<dyn Dialer>) -> Self {
-        Self { local, dialer, links: Mutex::default() }
+    pub fn new(local: Local, dialer: Arc<dyn Dialer>, alarm: Arc<Alarm>) -> Self {
+        Self { local, dialer, alarm, links: Mutex::default() }
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<NodeId, Link>> {
@@ -120,6 +125,11 @@ impl Peers {
     /// Takes note of how a call ended. Tells people once when a peer stops or starts answering; the library reports
     /// every single attempt.
     pub fn note(&self, node: NodeId, outcome: Result<(), &str>) {
+        if let Err(reason) = outcome
+            && reason.contains(RIVAL)
+        {
+            self.alarm.refused(reason);
+        }
         let mut links = self.links();
         let Some(link) = links.get_mut(&node) else {
             return;

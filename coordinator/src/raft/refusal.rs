@@ -1,5 +1,6 @@
 //! Why a call of a peer was refused before Raft saw it.
 
+use crate::incumbents::Rivalry;
 use lockkeeper_core::ids::{ClusterId, Generation, Incarnation, MemberName, NodeId};
 use lockkeeper_proto::transport::coded_status;
 use lockkeeper_proto::wire::raft::{Party, WireError};
@@ -79,6 +80,9 @@ pub enum Refusal {
         /// As the transport says.
         proven: String,
     },
+    /// Another running agent has the sender's name.
+    #[error(transparent)]
+    Rival(#[from] Rivalry),
     /// The message cannot be read.
     #[error("LK3309: {0}")]
     Message(WireError),
@@ -99,6 +103,7 @@ impl Refusal {
             Self::SenderIncarnation { .. } => "LK3306",
             Self::OwnNumber { .. } => "LK3307",
             Self::Impostor { .. } => "LK3308",
+            Self::Rival(_) => "LK3311",
             Self::Message(_) => "LK3309",
             Self::Stream(_) => "LK3310",
         }
@@ -114,7 +119,8 @@ impl Refusal {
             | Self::Sender { .. }
             | Self::SenderIncarnation { .. }
             | Self::OwnNumber { .. }
-            | Self::Impostor { .. } => Code::PermissionDenied,
+            | Self::Impostor { .. }
+            | Self::Rival(_) => Code::PermissionDenied,
             Self::Message(_) | Self::Stream(_) => Code::InvalidArgument,
         };
         coded_status(code, self.code(), self.to_string())

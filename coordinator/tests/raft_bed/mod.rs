@@ -163,7 +163,15 @@ impl Bed {
             let address = listener.local_addr().unwrap();
             let (machine, ledger) = Ledger::new();
             let setup =
-                Setup { name: name(id), store, machine: Box::new(machine), dialer: Arc::new(dialer), tuning };
+                Setup {
+                    name: name(id),
+                    store,
+                    machine: Box::new(machine),
+                    dialer: Arc::new(dialer),
+                    tuning,
+                    instance: Default::default(),
+                    alarm: Default::default(),
+                };
             let handle = raft::start::<Production>(setup).await.unwrap();
             let allow_all = |_: &_, _: &tonic::Extensions| Ok(());
             let server = tonic::transport::Server::builder()

@@ -2,10 +2,11 @@
 
 use crate::{
     pb::{
-        GroupBeatRequest, GroupFollowRequest, GroupObserveRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
-        group_client::GroupClient as Generated,
+        GroupBeatRequest, GroupClaimRequest, GroupWhoRequest, GroupFollowRequest, GroupObserveRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
+        group_claim_reply::Word, group_client::GroupClient as Generated,
     },
-    transport::InjectTrace,
+    port::Instance,
+    transport::Speaking,
 };
 use lockkeeper_core::{
     ids::LogIndex,
@@ -21,7 +22,25 @@ pub const OBSERVE_DEADLINE: Duration = Duration::from_secs(45);
 
 /// A client of the `Group` service of one agent.
 #[derive(Debug, Clone)]
-pub struct GroupClient(Generated<InterceptedService<Channel, InjectTrace>>);
+pub struct GroupClient {
+    client: Generated<InterceptedService<Channel, Speaking>>,
+    channel: Channel,
+    limit: usize,
+}
+
+/// What a peer says to a claim of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// Nobody lives under it, as far as the peer sees.
+    Free {
+        /// Whether the peer hears a quorum.
+        quorum: bool,
+    },
+    /// Another running answers under it.
+    Alive(String),
+    /// Another running was heard a moment ago.
+    Recent(String),
+}
 
 /// A state as another agent sent it.
 #[derive(Debug, Clone)]
@@ -41,19 +60,47 @@ pub struct StateFrame {
 impl GroupClient {
     /// Over a channel; messages may have up to `limit` bytes.
     pub fn new(channel: Channel, limit: usize) -> Self {
-        let client = Generated::with_interceptor(channel, InjectTrace);
-        Self(client.max_decoding_message_size(limit).max_encoding_message_size(limit))
+        Self::made(channel, limit, Speaking::default())
+    }
+
+    /// The same, telling which running of this agent speaks.
+    #[must_use]
+    pub fn speaking_as(self, instance: &Instance) -> Self {
+        Self::made(self.channel, self.limit, Speaking::of(instance))
+    }
+
+    fn made(channel: Channel, limit: usize, speaking: Speaking) -> Self {
+        let client = Generated::with_interceptor(channel.clone(), speaking)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        Self { client, channel, limit }
+    }
+
+    /// Asks whether another agent lives under this one's name.
+    pub async fn claim(&self) -> Result<Claimed, Status> {
+        let reply = self.client.clone().claim(GroupClaimRequest {}).await?.into_inner();
+        Ok(match reply.word() {
+            Word::Free => Claimed::Free { quorum: reply.quorum },
+            Word::Alive => Claimed::Alive(reply.why),
+            Word::Recent => Claimed::Recent(reply.why),
+        })
+    }
+
+    /// Asks which running answers.
+    pub async fn who(&self) -> Result<Instance, Status> {
+        let reply = self.client.clone().who(GroupWhoRequest {}).await?.into_inner();
+        Ok(Instance::told(&reply.instance))
     }
 
     /// Forwards an encoded envelope to the leader.
     pub async fn propose(&self, envelope: Vec<u8>) -> Result<Reply, Status> {
-        let reply = self.0.clone().propose(GroupProposeRequest { envelope }).await?.into_inner();
+        let reply = self.client.clone().propose(GroupProposeRequest { envelope }).await?.into_inner();
         stored::decode_reply(&reply.reply).map_err(|e| Status::data_loss(e.to_string()))
     }
 
     /// Asks the leader how far one must have applied to read everything committed before this call.
     pub async fn read_index(&self) -> Result<LogIndex, Status> {
-        Ok(LogIndex(self.0.clone().read(GroupReadRequest {}).await?.into_inner().read_index))
+        Ok(LogIndex(self.client.clone().read(GroupReadRequest {}).await?.into_inner().read_index))
     }
 
     /// Gives a sign of life; answers the digest of the facts the other side holds, and whether it leads.
@@ -67,7 +114,7 @@ impl GroupClient {
             facts_age_ms: beat.facts_age_ms,
             wall_ms: beat.wall_ms,
         };
-        let reply = self.0.clone().beat(request).await?.into_inner();
+        let reply = self.client.clone().beat(request).await?.into_inner();
         Ok((reply.facts_digest, reply.leading))
     }
 
@@ -76,7 +123,7 @@ impl GroupClient {
         let query_json = serde_json::to_string(query).map_err(|e| Status::internal(e.to_string()))?;
         let mut request = tonic::Request::new(GroupObserveRequest { query_json });
         request.set_timeout(OBSERVE_DEADLINE);
-        let reply = self.0.clone().observe(request).await?.into_inner();
+        let reply = self.client.clone().observe(request).await?.into_inner();
         let facts = serde_json::from_str(&reply.facts_json).map_err(|e| Status::data_loss(e.to_string()))?;
         Ok((facts, reply.wall_ms))
     }
@@ -85,7 +132,7 @@ impl GroupClient {
     pub async fn follow(
         &self,
     ) -> Result<impl futures::Stream<Item = Result<StateFrame, Status>> + use<>, Status> {
-        let frames = self.0.clone().follow(GroupFollowRequest {}).await?.into_inner();
+        let frames = self.client.clone().follow(GroupFollowRequest {}).await?.into_inner();
         Ok(futures::StreamExt::map(frames, |frame| frame.and_then(read)))
     }
 }

@@ -220,6 +220,7 @@ impl Makings<'_> {
             issuing: None,
             roots: vec![self.root.clone()],
             report: reports,
+            instance: lockkeeper_proto::port::Instance::default(),
             scope: None,
         })
         .await?;

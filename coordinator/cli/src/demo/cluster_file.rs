@@ -137,8 +137,13 @@ ready.within      = "30s"
 
 /// One node's `agent.toml`.
 pub fn agent(layout: &Layout, seat: &Seat) -> String {
-    let data = quoted(&layout.agent_data(&seat.member).display().to_string());
-    let socket = quoted(&layout.agent_socket(&seat.member).display().to_string());
+    agent_at(seat, &layout.agent_data(&seat.member), &layout.agent_socket(&seat.member))
+}
+
+/// One node's `agent.toml`, with its data and its socket at these places.
+pub fn agent_at(seat: &Seat, data: &Path, socket: &Path) -> String {
+    let data = quoted(&data.display().to_string());
+    let socket = quoted(&socket.display().to_string());
     format!(
         "name   = \"{}\"\nlisten = \"{}\"\nadvertise = \"{}\"\ndata   = {data}\n\n[socket]\npath  = {socket}\ngroup = \"\"\n\n\
          [metrics]\nlisten = \"\"\n\n[log]\nfilter = \"info\"\nformat = \"json\"\n\n\

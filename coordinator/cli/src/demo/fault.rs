@@ -4,6 +4,7 @@
 use super::{
     agents::Agents,
     clock::unix_ms,
+    copy::{self, CopyReport},
     evidence::app_events,
     fault_upgrader::Strike,
     processes::Role,
@@ -51,6 +52,8 @@ pub enum FaultKind {
     PauseUpgrader,
     /// The upgrader's agent is cut off from all others, but not from the database, until another member has taken over.
     Partition,
+    /// The data directory of the upgrading member's agent is copied and a second agent is started on the copy.
+    Clone,
 }
 
 impl FaultKind {
@@ -58,7 +61,7 @@ impl FaultKind {
     pub const fn hits_upgrader(self) -> bool {
         match self {
             FaultKind::KillUpgrader | FaultKind::PauseUpgrader | FaultKind::Partition => true,
-            FaultKind::None | FaultKind::KillLeader | FaultKind::PauseLeader => false,
+            FaultKind::None | FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::Clone => false,
         }
     }
 
@@ -71,7 +74,8 @@ impl FaultKind {
             | FaultKind::KillLeader
             | FaultKind::PauseLeader
             | FaultKind::KillUpgrader
-            | FaultKind::PauseUpgrader => 1_350,
+            | FaultKind::PauseUpgrader
+            | FaultKind::Clone => 1_350,
         }
     }
 
@@ -79,9 +83,11 @@ impl FaultKind {
     pub const fn writes_late(self) -> bool {
         match self {
             FaultKind::PauseUpgrader | FaultKind::Partition => true,
-            FaultKind::None | FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::KillUpgrader => {
-                false
-            }
+            FaultKind::None
+            | FaultKind::KillLeader
+            | FaultKind::PauseLeader
+            | FaultKind::KillUpgrader
+            | FaultKind::Clone => false,
         }
     }
 }
@@ -103,6 +109,8 @@ pub struct FaultReport {
     pub effect: String,
     /// Whether it landed while the upgrade had begun and not ended; without a fault nothing had to.
     pub landed: bool,
+    /// What the copy did, for `clone`.
+    pub copy: Option<CopyReport>,
 }
 
 impl FaultReport {
@@ -120,6 +128,7 @@ impl FaultReport {
             cleared_at: None,
             effect: effect.to_owned(),
             landed: false,
+            copy: None,
         }
     }
 
@@ -184,6 +193,7 @@ impl Nemesis<'_> {
             FaultKind::KillUpgrader => self.upgrader(kind, Strike::Kill).await,
             FaultKind::PauseUpgrader => self.upgrader(kind, Strike::Stop).await,
             FaultKind::Partition => self.upgrader(kind, Strike::Cut).await,
+            FaultKind::Clone => copy::act(self).await,
         };
         self.over.send_replace(true);
         report

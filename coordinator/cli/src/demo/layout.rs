@@ -115,6 +115,21 @@ impl Layout {
         self.sockets.join(format!("agent-{member}.sock"))
     }
 
+    /// A copy of a member's agent, elsewhere: `agent.toml`, `data`, and `before`, which nobody ever touches.
+    pub fn copy(&self, member: &MemberName) -> PathBuf {
+        self.root.join("copies").join(member.as_str())
+    }
+
+    /// The copy's data.
+    pub fn copy_data(&self, member: &MemberName) -> PathBuf {
+        self.copy(member).join("data")
+    }
+
+    /// The copy's socket.
+    pub fn copy_socket(&self, member: &MemberName) -> PathBuf {
+        self.sockets.join(format!("copy-{member}.sock"))
+    }
+
     /// The home of those who type commands.
     pub fn operator(&self) -> PathBuf {
         self.root.join("operator")

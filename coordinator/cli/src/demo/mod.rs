@@ -10,6 +10,7 @@ pub mod client;
 pub mod clock;
 mod cluster_file;
 mod commands;
+mod copy;
 mod critical_path;
 mod evidence;
 pub mod fault;

@@ -35,6 +35,8 @@ pub enum Role {
     Client,
     /// A member's agent.
     Agent(MemberName),
+    /// A copy of a member's agent.
+    Copy(MemberName),
     /// The balancer.
     Balancer,
 }
@@ -62,7 +64,10 @@ enum Recorded {
 impl Processes {
     /// None yet. What the agents of `members` leave behind belongs to it.
     pub fn new(layout: &Layout, members: &[MemberName]) -> Self {
-        let agents = members.iter().map(|member| (member.clone(), layout.agent_data(member))).collect();
+        let both = |member: &MemberName| {
+            [(member.clone(), layout.agent_data(member)), (member.clone(), layout.copy_data(member))]
+        };
+        let agents = members.iter().flat_map(both).collect();
         Self { inner: Arc::new(Inner { children: Mutex::default(), agents }) }
     }
 
@@ -139,6 +144,7 @@ impl std::fmt::Display for Role {
         match self {
             Role::Client => f.pad("the client"),
             Role::Balancer => f.pad("the balancer"),
+            Role::Copy(member) => f.pad(&format!("the copy of {member}'s agent")),
             Role::Agent(member) => f.pad(&format!("the agent of {member}")),
         }
     }

@@ -132,6 +132,7 @@ fn summary(result: &DemoResult) -> Vec<String> {
             FaultKind::KillLeader | FaultKind::KillUpgrader => "killed",
             FaultKind::Partition => "cut off",
             FaultKind::PauseLeader | FaultKind::PauseUpgrader => "paused",
+            FaultKind::Clone => "copied and started elsewhere",
         };
         lines.push(format!(
             "fault: the agent of {victim} was {word} during step {step}: {}",

@@ -2,6 +2,7 @@
 //! group's own record; its keys are stable.
 
 use super::{
+    copy::CopyReport,
     critical_path,
     evidence::LateWrites,
     fault::FaultReport,
@@ -165,6 +166,9 @@ impl DemoResult {
             silent,
             "the upgrader that was shut out tried to write nothing, so nothing was proven".to_owned(),
         );
+        for text in self.fault.copy.iter().flat_map(CopyReport::shortcomings) {
+            note(true, text);
+        }
         note(self.database_upgrades != 1, format!("{} database upgrades", self.database_upgrades));
         note(self.rows_lost > 0, format!("{} notes were lost", self.rows_lost));
         let failed = self.requests.failed_outside_outage;

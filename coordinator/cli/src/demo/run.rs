@@ -6,6 +6,7 @@ use super::{
     agents::{APPROVER, Agents, OPERATOR},
     cluster_file::{CLUSTER, Seat, Versions},
     commands::Typist,
+    copy,
     evidence::{self, Evidence, Noted, tree_hash},
     fault::{FaultKind, FaultReport, Nemesis},
     figures::{self, Figures},
@@ -145,6 +146,9 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
 
     drop(sight);
     for member in &members {
+        processes.end(&Role::Copy(member.clone()))?;
+    }
+    for member in &members {
         processes.end(&Role::Agent(member.clone()))?;
     }
     processes.end_detached()?;
@@ -235,7 +239,7 @@ fn judge(
         figures: &evidence.figures,
         tokens: evidence.tokens(),
         late_writes: evidence::late_writes(&evidence),
-        fault: fault.judged(evidence.upgrade_at(), &evidence.rollout.steps),
+        fault: copy::judged(layout, fault.judged(evidence.upgrade_at(), &evidence.rollout.steps))?,
         invariants: invariants::check(&evidence),
     });
     let json = serde_json::to_string_pretty(&result).context("cannot write the result")?;

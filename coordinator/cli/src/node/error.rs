@@ -98,6 +98,9 @@ pub enum NodeError {
     /// A server ended.
     #[error("LK7111: a server ended")]
     Serve(#[source] ServeError),
+    /// Peers hear another agent under this name.
+    #[error("LK7116: peers will not hear this agent: {0}")]
+    Rival(String),
     /// Signals.
     #[error("LK7112: signals cannot be waited for")]
     Signals(#[source] io::Error),

@@ -5,6 +5,7 @@ mod error;
 mod found;
 mod quarantine;
 mod run;
+mod trust;
 
 pub use error::NodeError;
 pub use found::{Founding, enrolled, fingerprint, found};

@@ -1,12 +1,15 @@
 //! One agent process from its settings to its end.
 
-use super::{Founding, NodeError, found, quarantine};
+use super::{
+    Founding, NodeError, found,
+    trust::{Trusted, keep, remember_peers, trusted},
+};
 use lockkeeper_adapters::{SystemHost, system::Timed};
 use lockkeeper_agent::{
     clock::SystemClock,
     data::DataDir,
     facts::{HostObserver, Sight},
-    identity::{Identity, IdentityError, Strength, WEAK},
+    identity::Identity,
     journal::{FsDisk, Journal},
     node::{Node, Parts as AgentParts},
     quarantine::Reason,
@@ -81,10 +84,7 @@ fn telemetry_config(settings: &Settings) -> TelemetryConfig {
 async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), NodeError> {
     install_crypto();
     let data = DataDir::open(&settings.data)?;
-    let identity = match trusted(settings, &data).await? {
-        Some(identity) => identity,
-        None => return Ok(()),
-    };
+    let Some(Trusted { identity, instance }) = trusted(settings, &data).await? else { return Ok(()) };
     let pki = PkiStore::open(data.pki())?;
     let credentials =
         pki.load_node()?.ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
@@ -114,6 +114,7 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
         issuing,
         roots,
         report: reports,
+        instance,
         scope: None,
     })
     .await?;
@@ -150,6 +151,7 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
         helpers.spawn(tree::export(coordinator.group.follow(), exporter));
     }
     helpers.spawn(revoking(coordinator.group.follow(), tls));
+    helpers.spawn(remember_peers(coordinator.group.follow(), settings.name.clone(), data.peers()));
     if let Some(founding) = founding(&data) {
         let (identity, raft, group) = (identity.clone(), coordinator.raft.clone(), coordinator.group.clone());
         let advertise = settings.advertise.clone();
@@ -171,6 +173,10 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     helpers.spawn(reporting(node.sights(), report));
     info!(name = %settings.name, node = identity.node.0, listen = %settings.listen, "the agent runs");
     let result = until_end(&mut node, &coordinator, &mut servers).await;
+    if let Err(NodeError::Rival(why)) = &result {
+        // The next start stands in quarantine.
+        keep(&data, &Reason::Rival(why.clone()))?;
+    }
     info!("the agent stops");
     if let Err(error) = node.stop().await {
         warn!(%error, "the executor did not end well");
@@ -194,11 +200,16 @@ async fn until_end(
     let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
     let mut fatal = coordinator.raft.fatal();
+    let mut rival = coordinator.rival.clone();
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         failed = fatal.wait_for(Option::is_some) => match failed.ok().and_then(|f| f.clone()) {
             Some(fatal) => Err(NodeError::Fatal(fatal)),
+            None => Ok(()),
+        },
+        lives = rival.wait_for(Option::is_some) => match lives.ok().and_then(|why| why.clone()) {
+            Some(why) => Err(NodeError::Rival(why)),
             None => Ok(()),
         },
         ended = node.ended() => ended.map_err(NodeError::Task),
@@ -207,34 +218,6 @@ async fn until_end(
             Some(Ok(Ok(())) | Err(_)) | None => Ok(()),
         },
     }
-}
-
-/// The identity, once nothing speaks against it; none if the agent was told to stop while it stood in quarantine.
-async fn trusted(settings: &Settings, data: &DataDir) -> Result<Option<Identity>, NodeError> {
-    let note = data.quarantine();
-    let kept = Reason::kept(&note).map_err(|source| IdentityError::Directory { path: note, source })?;
-    let reason = match (kept, identity(settings, data)) {
-        (Some(rival), Ok(_)) => rival,
-        (None, Ok(identity)) => return Ok(Some(identity)),
-        (_, Err(error)) => match Reason::of(&error) {
-            Some(reason) => reason,
-            None => return Err(error.into()),
-        },
-    };
-    quarantine::stand(settings, &reason, std::future::pending()).await?;
-    Ok(None)
-}
-
-fn identity(settings: &Settings, data: &DataDir) -> Result<Identity, IdentityError> {
-    let path = data.identity();
-    let mut disk = FsDisk::new(&path).map_err(|source| IdentityError::Directory { path: path.clone(), source })?;
-    let (root, sources) = (&settings.machine.root, &settings.machine.sources);
-    let signals = lockkeeper_agent::platform::signals(root, sources);
-    let checked = Identity::load(&mut disk)?.check(&settings.name, &signals, sources)?;
-    if checked.strength == Strength::Weak {
-        warn!("{WEAK}");
-    }
-    Ok(checked.identity)
 }
 
 /// The operators' socket on this host.

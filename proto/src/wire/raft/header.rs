@@ -1,7 +1,7 @@
 //! Who speaks for whom: the part of every call that is checked before the call is looked at.
 
 use super::error::{Problem, WireError, required};
-use crate::pb;
+use crate::{pb, port::Instance};
 use lockkeeper_core::ids::{ClusterId, Generation, Incarnation, MemberName, NodeId};
 
 /// One end of a call, as the sender sees it.
@@ -26,6 +26,8 @@ pub struct Header {
     pub from: Party,
     /// Whom the sender believes to be talking to.
     pub to: Party,
+    /// Which running of the sender.
+    pub instance: Instance,
 }
 
 impl From<Party> for pb::RaftParty {
@@ -53,6 +55,7 @@ impl From<Header> for pb::RaftHeader {
             generation: header.generation.0,
             from: Some(header.from.into()),
             to: Some(header.to.into()),
+            instance: header.instance.as_str().to_owned(),
         }
     }
 }
@@ -65,6 +68,7 @@ impl TryFrom<pb::RaftHeader> for Header {
             generation: Generation(header.generation),
             from: required(header.from, "RaftHeader", "from")?.try_into()?,
             to: required(header.to, "RaftHeader", "to")?.try_into()?,
+            instance: Instance::told(&header.instance),
         })
     }
 }

@@ -15,6 +15,7 @@ fn header() -> Header {
         generation: Generation(2),
         from: party(1, "alpha"),
         to: party(2, "beta"),
+        instance: crate::port::Instance::told("boot/1"),
     }
 }
 
