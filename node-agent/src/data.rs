@@ -11,6 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The other nodes, below the data directory.
+pub const PEERS: &str = "peers.json";
+/// The note that this host is isolated, below the data directory.
+pub const ISOLATION: &str = "isolation.json";
+
 /// A data directory that no other agent uses while this value lives.
 #[derive(Debug)]
 pub struct DataDir {
@@ -69,9 +74,14 @@ impl DataDir {
         self.path.join("quarantine")
     }
 
+    /// That this host is isolated.
+    pub fn isolation(&self) -> PathBuf {
+        self.path.join(ISOLATION)
+    }
+
     /// The other nodes, as the group last named them: whom to ask before the store is opened.
     pub fn peers(&self) -> PathBuf {
-        self.path.join("peers.json")
+        self.path.join(PEERS)
     }
 
     /// What units leave behind.

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fence;
 pub mod host;
 pub mod identity;
+pub mod isolation;
 pub mod journal;
 pub mod node;
 pub mod plant;

@@ -60,6 +60,8 @@ pub enum Command {
     Owed(cmd::owed::Args),
     Locks(cmd::locks::Args),
     Members(cmd::members::Args),
+    Isolate(cmd::isolation::IsolateArgs),
+    Isolation(cmd::isolation::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
     Takeover(cmd::takeover::Args),

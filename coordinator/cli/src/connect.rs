@@ -117,6 +117,11 @@ impl Where {
         Ok(true)
     }
 
+    /// The context that was named; none if none was.
+    pub fn named_context(&self) -> Result<Option<OperatorContext>, CliError> {
+        self.context.as_ref().map(|name| Ok(OperatorContext::read(&self.named(name)?)?)).transpose()
+    }
+
     fn named(&self, name: &str) -> Result<PathBuf, CliError> {
         let path = if name.contains('/') || name.ends_with(".toml") {
             PathBuf::from(name)

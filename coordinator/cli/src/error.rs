@@ -2,9 +2,9 @@
 //! the layers below keep their own codes.
 
 use crate::{exit::Exit, node::NodeError};
-use lockkeeper_agent::identity::IdentityError;
+use lockkeeper_agent::{host::Failure, identity::IdentityError};
 use lockkeeper_coordinator::pki::{PkiError, TokenError, enrol::EnrolError};
-use lockkeeper_core::ids::MemberName;
+use lockkeeper_core::ids::{ClusterId, MemberName};
 use lockkeeper_proto::transport::TransportError;
 use std::{borrow::Cow, io, path::PathBuf, time::Duration};
 
@@ -156,6 +156,25 @@ pub enum CliError {
         /// Its name on the command line or in the token.
         given: MemberName,
     },
+    /// Something on this machine.
+    #[error("{}", .0.text)]
+    Host(Failure),
+    /// The command needs an approver's certificate of this node's cluster.
+    #[error("this needs --context with the certificate of an approver of cluster {cluster}: {why}")]
+    NoApprover {
+        /// The node's cluster.
+        cluster: ClusterId,
+        /// What is wrong with the one given.
+        why: String,
+    },
+    /// This node stands in quarantine.
+    #[error("{text}")]
+    Quarantined {
+        /// The reason's code.
+        code: &'static str,
+        /// The reason.
+        text: String,
+    },
     /// Certificates and their files.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -201,6 +220,9 @@ impl CliError {
             CliError::Start { .. } => "LK7019",
             CliError::BadPlan { .. } => "LK7020",
             CliError::OtherName { .. } => "LK7021",
+            CliError::Host(failure) => return Cow::Borrowed(failure.code.as_str()),
+            CliError::NoApprover { .. } => "LK7022",
+            CliError::Quarantined { code, .. } => *code,
             CliError::Pki(error) => error.code(),
             CliError::Token(error) => error.code(),
             CliError::Enrol(error) => error.code(),
@@ -225,6 +247,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             CliError::NeedsYes => Exit::Usage,
+            CliError::NoApprover { .. } | CliError::Quarantined { .. } => Exit::Blocked,
             // A decision of the group, not a breakage: the same as a rejected command.
             CliError::Answered { code: Some(code), .. } if code.starts_with("LK30") => Exit::Rejected,
             // The agent stands in quarantine: a person, or a peer, has to say something first.

@@ -1,6 +1,7 @@
 //! Every code a failure of the host can carry, each with a page in `deploy/errors/`.
 //!
-//! Processes are LK50xx, services LK51xx, files and probes LK53xx, secrets and templates LK54xx, balancers LK55xx; LK52xx are
+//! Processes are LK50xx, services LK51xx, files and probes LK53xx, secrets and templates LK54xx, balancers LK55xx, isolation
+//! LK56xx; LK52xx are
 //! the databases' own (`database::code`). A number is never reused.
 
 use lockkeeper_agent::host::Failure;
@@ -66,6 +67,14 @@ pub enum HostCode {
     PlaceholderExposed,
     /// The plan names a target the work does not carry.
     TargetMissing,
+    /// `nft` or `ss` refused what isolation needs.
+    IsolationRefused,
+    /// The rules in the kernel are not those that were put there.
+    IsolationReadBack,
+    /// Something forbidden can be reached.
+    IsolationLeak,
+    /// What proves isolation cannot be seen.
+    IsolationBlind,
 }
 
 impl HostCode {
@@ -100,6 +109,10 @@ impl HostCode {
         HostCode::PlaceholderUnknown,
         HostCode::PlaceholderExposed,
         HostCode::TargetMissing,
+        HostCode::IsolationRefused,
+        HostCode::IsolationReadBack,
+        HostCode::IsolationLeak,
+        HostCode::IsolationBlind,
     ];
 
     /// The code as people read it, and the name of its page.
@@ -134,6 +147,10 @@ impl HostCode {
             HostCode::PlaceholderUnknown => "LK5403",
             HostCode::PlaceholderExposed => "LK5404",
             HostCode::TargetMissing => "LK5405",
+            HostCode::IsolationRefused => "LK5601",
+            HostCode::IsolationReadBack => "LK5602",
+            HostCode::IsolationLeak => "LK5603",
+            HostCode::IsolationBlind => "LK5604",
         }
     }
 

@@ -11,6 +11,7 @@ pub mod database;
 pub mod door;
 pub mod exec;
 pub mod files;
+pub mod isolation;
 pub mod probe;
 pub mod secret;
 pub mod service;

@@ -1,7 +1,7 @@
 //! What one source says: anything may be missing. Every value is checked by itself here, and every fault located.
 
 use super::{LogFormat, Supervisor};
-use crate::platform::Source;
+use crate::{isolation::Rules, platform::Source};
 use lockkeeper_core::{
     document::{Document, Item, Section},
     fault::{Fault, FaultCode, Report},
@@ -41,6 +41,8 @@ pub struct Fragment {
     pub machine_root: Option<PathBuf>,
     /// See [`super::Machine::sources`].
     pub machine_sources: Option<Vec<Source>>,
+    /// See [`super::Settings::isolation`].
+    pub isolation: Option<Rules>,
     /// Keys that were there with a value that is none; they do not count as missing.
     pub faulty: BTreeSet<&'static str>,
 }
@@ -64,6 +66,7 @@ impl Fragment {
             supervisor: over.supervisor.or(self.supervisor),
             machine_root: over.machine_root.or(self.machine_root),
             machine_sources: over.machine_sources.or(self.machine_sources),
+            isolation: over.isolation.or(self.isolation),
             faulty: self.faulty.union(&over.faulty).copied().collect(),
         }
     }
@@ -128,6 +131,14 @@ fn fragment(top: &Section<'_>) -> Fragment {
         fragment.machine_sources = identity.get("sources").and_then(|item| sources(&item));
         identity.finish();
     }
+    if let Some(isolation) = top.get("isolation").and_then(|item| item.table()) {
+        fragment.isolation = Some(Rules {
+            configured: true,
+            allow: addresses(isolation.get("allow"), "IP, or IP:PORT for connections to that port only"),
+            forbidden: addresses(isolation.get("forbidden"), "IP:PORT"),
+        });
+        isolation.finish();
+    }
     top.check_keys();
     fragment
 }
@@ -163,6 +174,25 @@ fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
         return None;
     }
     Some(list)
+}
+
+/// A list of addresses, each checked; names are not taken, because a copy must not ask production's resolver.
+fn addresses<T: std::str::FromStr + Ord>(item: Option<Item<'_>>, allowed: &str) -> BTreeSet<T> {
+    let list = item.and_then(|item| item.list()).unwrap_or_default();
+    let one = |item: &Item<'_>| {
+        let text = item.filled()?;
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        item.fault(
+            Fault::new(FaultCode::BadAddress, format!("{:?} is no address", item.path()))
+                .found(format!("{text:?}"))
+                .allowed(allowed)
+                .help("write numbers: names are not resolved while a machine is isolated"),
+        );
+        None
+    };
+    list.iter().filter_map(one).collect()
 }
 
 fn socket_address(item: &Item<'_>) -> Option<SocketAddr> {

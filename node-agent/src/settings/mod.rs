@@ -9,7 +9,7 @@ mod resolve;
 pub use fragment::{Fragment, read};
 pub use resolve::settings;
 
-use crate::platform::Source;
+use crate::{isolation::Rules, platform::Source};
 use lockkeeper_core::{fault::Report, ids::MemberName, plan::ActionKind};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
@@ -38,6 +38,8 @@ pub struct Settings {
     pub supervisor: Supervisor,
     /// By what this machine is told from a copy of it.
     pub machine: Machine,
+    /// What a copy of it may still talk to.
+    pub isolation: Rules,
 }
 
 /// By what a machine is told from a copy of it.

@@ -89,5 +89,6 @@ pub fn settings(input: &Fragment, document: &Document<'_>) -> Option<Settings> {
                 .map_or(Machine::default().sources, |s| s.iter().copied().collect()),
             named: input.machine_sources.is_some(),
         },
+        isolation: input.isolation.clone().unwrap_or_default(),
     })
 }

@@ -28,7 +28,7 @@ pub struct Site {
 }
 
 /// The binary under test, as `tests/run` names it.
-fn binary() -> Result<String> {
+pub fn binary() -> Result<String> {
     std::env::var("LOCKKEEPER_BIN").context("LOCKKEEPER_BIN is not set: tests/run sets it to the built binary")
 }
 

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod history;
 pub mod home;
 pub mod init;
+pub mod isolation;
 pub mod join;
 pub mod locks;
 pub mod man;
@@ -109,6 +110,8 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
+        Command::Isolate(args) => isolation::isolate(scene, args).await,
+        Command::Isolation(args) => isolation::run(scene, args).await,
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,

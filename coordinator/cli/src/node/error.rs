@@ -1,6 +1,6 @@
 //! Why an agent does not start, or does not go on.
 
-use lockkeeper_agent::{identity::IdentityError, journal::JournalError, task::TaskError};
+use lockkeeper_agent::{host::Failure, identity::IdentityError, journal::JournalError, task::TaskError};
 use lockkeeper_coordinator::{
     pki::PkiError,
     raft::{Fatal, StartError, StoreError},
@@ -101,6 +101,18 @@ pub enum NodeError {
     /// Peers hear another agent under this name.
     #[error("LK7116: peers will not hear this agent: {0}")]
     Rival(String),
+    /// The note of isolation.
+    #[error("LK7118: the note of isolation {} cannot be used", path.display())]
+    Isolation {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Something on this machine.
+    #[error("{}: {}", .0.code, .0.text)]
+    Host(Failure),
     /// Signals.
     #[error("LK7112: signals cannot be waited for")]
     Signals(#[source] io::Error),

@@ -3,6 +3,7 @@
 
 mod error;
 mod found;
+pub mod isolated;
 mod quarantine;
 mod run;
 mod trust;

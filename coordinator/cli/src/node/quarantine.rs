@@ -1,7 +1,7 @@
 //! An agent in quarantine: no store, no vote, no port for peers, no application. It stands and says why, on the local
 //! socket only, until it is told to stop.
 
-use super::{NodeError, run::local_socket};
+use super::{NodeError, isolated, run::local_socket};
 use lockkeeper_agent::{quarantine::Reason, settings::Settings};
 use lockkeeper_coordinator::api::serve_refusal;
 use std::future::Future;
@@ -25,6 +25,7 @@ pub async fn stand(
 ) -> Result<Ended, NodeError> {
     let text = reason.text();
     error!(code = reason.code(), name = %settings.name, "quarantine: {text}");
+    let _kept_isolated = isolated::around(settings, reason).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
     let local = local_socket(settings)?;
@@ -38,7 +39,10 @@ pub async fn stand(
         }
         _ = terminate.recv() => Ended::Told,
         _ = interrupt.recv() => Ended::Told,
-        () = released => Ended::Released,
+        () = released => {
+            isolated::lifted(settings).await?;
+            Ended::Released
+        }
     };
     stop.send_replace(true);
     info!(?ended, "the quarantine ends");

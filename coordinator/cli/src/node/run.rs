@@ -1,7 +1,7 @@
 //! One agent process from its settings to its end.
 
 use super::{
-    Founding, NodeError, found,
+    Founding, NodeError, found, isolated,
     trust::{Trusted, keep, remember_peers, trusted},
 };
 use lockkeeper_adapters::{SystemHost, system::Timed};
@@ -84,6 +84,8 @@ fn telemetry_config(settings: &Settings) -> TelemetryConfig {
 async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), NodeError> {
     install_crypto();
     let data = DataDir::open(&settings.data)?;
+    // Before anything is asked of the network.
+    let _kept_isolated = isolated::restored(settings).await?;
     let Some(Trusted { identity, instance }) = trusted(settings, &data).await? else { return Ok(()) };
     let pki = PkiStore::open(data.pki())?;
     let credentials =
