@@ -6,6 +6,7 @@
 use crate::{
     alarm::Alarm,
     api::{Api, LocalEnrolment, LocalRights, group_service, operator_service},
+    greeting::Greeting,
     incumbents::Incumbents,
     leader::Leader,
     local_group::LocalGroup,
@@ -114,6 +115,17 @@ impl Coordinator {
             alarm: alarm.clone(),
         };
         tasks.spawn(scoped(parts.scope.as_ref(), presence.run()));
+        if !parts.instance.is_silent() {
+            let greeting = Greeting {
+                me: parts.me.clone(),
+                instance: parts.instance.clone(),
+                group: group.clone(),
+                dialer: parts.dialer.clone(),
+                clock: parts.clock.clone(),
+                alarm: alarm.clone(),
+            };
+            tasks.spawn(scoped(parts.scope.as_ref(), greeting.run()));
+        }
         let api = Api {
             me: parts.me,
             group: group.clone(),

@@ -62,7 +62,11 @@ fn admitted(known: Option<(&Speaker, BootTime)>, speaker: &Speaker, now: BootTim
         (None, _) | (_, None) => false,
     };
     let silent = now.since(heard);
-    if incumbent.instance == speaker.instance && !elsewhere || silent >= SILENCE { Ok(()) } else { Err(silent) }
+    if incumbent.instance == speaker.instance && !elsewhere || silent >= SILENCE {
+        Ok(())
+    } else {
+        Err(silent)
+    }
 }
 
 impl Incumbents {
@@ -130,7 +134,10 @@ mod tests {
         let known = speaker("b1/1", "10.0.0.1", 1);
         let judge = |speaker: &Speaker| admitted(Some((&known, BootTime(0))), speaker, BootTime(100)).is_ok();
         assert!(judge(&known));
-        assert!(!judge(&speaker("b1/1", "10.0.0.2", 1)), "a copy with its memory has the same boot and number");
+        assert!(
+            !judge(&speaker("b1/1", "10.0.0.2", 1)),
+            "a copy with its memory has the same boot and number"
+        );
         assert!(judge(&speaker("b1/1", "", 1)), "the transport does not always tell");
         assert!(!judge(&speaker("b2/1", "10.0.0.1", 1)));
         assert!(judge(&speaker("b2/1", "10.0.0.2", 2)));

@@ -5,6 +5,7 @@ pub mod api;
 pub mod assembly;
 pub mod claim;
 pub mod consensus;
+pub mod greeting;
 pub mod incumbents;
 pub mod leader;
 pub mod limits;

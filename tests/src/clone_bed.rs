@@ -9,7 +9,10 @@ use crate::bed::{
     tools,
 };
 use anyhow::{Context as _, Result, ensure};
-use std::{collections::BTreeMap, fs, fs::File, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap, fs, fs::File, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, path::Path,
+    time::Duration,
+};
 
 /// Any command.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -39,6 +42,15 @@ pub enum Signs {
     Hypervisor,
     /// Machine id and card only.
     CardOnly,
+}
+
+/// What a copy keeps of the signs that lie outside its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing, as usual.
+    Nothing,
+    /// All: nothing tells it from the original.
+    All,
 }
 
 /// Everything. Fields drop in order: programs end with their hosts.
@@ -111,7 +123,10 @@ impl CloneBed {
     fn found(&mut self) -> Result<()> {
         let cluster = cluster_file();
         fs::write(self.host("n1").directory().join("etc/lockkeeper/cluster.toml"), cluster)?;
-        self.must("n1", &["init", "--cluster", "library", "--name", "n1", "--ca-out", "/etc/lockkeeper/root.pem"])?;
+        self.must(
+            "n1",
+            &["init", "--cluster", "library", "--name", "n1", "--ca-out", "/etc/lockkeeper/root.pem"],
+        )?;
         self.start_agent("n1")?;
         self.answers("n1")?;
         wait_for("a leader", START_WITHIN, || {
@@ -119,26 +134,37 @@ impl CloneBed {
             Ok((ran.code == 0).then_some(()))
         })?;
         for name in ["n2", "n3"] {
-            let token = self.must("n1", &["token", "create", name])?.stdout;
-            let file = self.host(name).directory().join("etc/lockkeeper/token");
-            fs::write(&file, token)?;
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-            self.must(name, &["join", "--token-file", "/etc/lockkeeper/token"])?;
-            self.start_agent(name)?;
-            self.answers(name)?;
+            self.joined(name)?;
         }
+        self.whole()
+    }
+
+    fn joined(&mut self, name: &str) -> Result<()> {
+        let token = self.must("n1", &["token", "create", name])?.stdout;
+        let file = self.host(name).directory().join("etc/lockkeeper/token");
+        fs::write(&file, token)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        self.must(name, &["join", "--token-file", "/etc/lockkeeper/token"])?;
+        self.start_agent(name)?;
+        self.answers(name)
+    }
+
+    /// Waits until all three vote and each knows the two others.
+    pub fn whole(&self) -> Result<()> {
         wait_for("three voters whose peers are noted", START_WITHIN, || {
-            let view: serde_json::Value = serde_json::from_str(&self.must("n1", &["members", "--json"])?.stdout)?;
-            let voters = view["members"].as_array().map_or(0, |all| all.iter().filter(|m| m["voter"] == true).count());
+            let view: serde_json::Value =
+                serde_json::from_str(&self.must("n1", &["members", "--json"])?.stdout)?;
+            let voters =
+                view["members"].as_array().map_or(0, |all| all.iter().filter(|m| m["voter"] == true).count());
             let noted = |name| fs::read_to_string(self.data(name).join("peers.json")).unwrap_or_default();
             let whole = ["n1", "n2", "n3"].iter().all(|name| noted(name).matches(":7440").count() == 2);
             Ok((voters == 3 && whole).then_some(()))
         })
     }
 
-    /// A machine whose disk is that of `member` as it is now. Its cards are others, and where there is a hypervisor it has
-    /// another UUID.
-    pub fn copy(&mut self, member: &str) -> Result<()> {
+    /// A machine whose disk is that of `member` as it is now. Unless its `signs` are kept too its cards are others, and
+    /// where there is a hypervisor it has another UUID.
+    pub fn copy(&mut self, member: &str, signs: Kept) -> Result<()> {
         self.plug("copy", Ipv4Addr::new(10, 77, 0, 40))?;
         let (from, to) = (self.host(member).directory(), self.host("copy").directory());
         for part in ["opt", "lib/lockkeeper", "etc/lockkeeper", "etc/machine-id"] {
@@ -150,7 +176,9 @@ impl CloneBed {
                 copied(&source, &target)?;
             }
         }
-        machine(self.host("copy"), self.signs, 40)?;
+        if signs == Kept::Nothing {
+            machine(self.host("copy"), self.signs, 40)?;
+        }
         for name in ["n1", "n2", "n3", "db"] {
             self.count(name)?;
         }
@@ -200,7 +228,8 @@ impl CloneBed {
         let rules = value["nftables"].as_array().context("rules")?.iter().filter_map(|item| item.get("rule"));
         let mut rows = 0;
         for rule in rules {
-            let counted = rule["expr"].as_array().into_iter().flatten().find_map(|e| e["counter"]["packets"].as_u64());
+            let counted =
+                rule["expr"].as_array().into_iter().flatten().find_map(|e| e["counter"]["packets"].as_u64());
             let counted = counted.context("a counter")?;
             rows += 1;
             match rule["comment"].as_str() {
@@ -237,6 +266,40 @@ impl CloneBed {
         daemon.wait(WITHIN).map(drop)
     }
 
+    /// Puts a member's data back to what `keep` returned, under another generation id, as a hypervisor does.
+    pub fn take_back(&mut self, name: &str, to: &Path) -> Result<()> {
+        self.kill_agent(name)?;
+        fs::remove_dir_all(self.data(name))?;
+        copied(to, &self.data(name))?;
+        generation(self.host(name), 99)
+    }
+
+    /// Gives the people of one host's contexts to another, as somebody who carries them there.
+    pub fn lend_context(&self, from: &str, to: &str) -> Result<()> {
+        let place = |name: &str| self.host(name).directory().join("etc/lockkeeper/operators/.config");
+        copied(&place(from), &place(to))
+    }
+
+    /// A snapshot of a member's data.
+    pub fn keep(&self, name: &str) -> Result<std::path::PathBuf> {
+        let kept = self._directory.path().join(format!("kept-{name}"));
+        copied(&self.data(name), &kept)?;
+        Ok(kept)
+    }
+
+    /// Wipes a member and enrols it anew, with a new token.
+    pub fn enrol_anew(&mut self, name: &str) -> Result<()> {
+        self.kill_agent(name)?;
+        fs::remove_dir_all(self.data(name))?;
+        self.joined(name)
+    }
+
+    /// Waits for an agent to end by itself; answers its exit status and its log.
+    pub fn ends(&mut self, name: &str) -> Result<(i32, String)> {
+        let status = self.agents.remove(name).context("the agent runs")?.wait(WITHIN)?;
+        Ok((status, fs::read_to_string(self.host(name).directory().join("log/agent.err"))?))
+    }
+
     /// Waits until an agent answers a status.
     pub fn answers(&self, name: &str) -> Result<()> {
         wait_for(&format!("the agent of {name} answers"), START_WITHIN, || {
@@ -254,21 +317,31 @@ impl CloneBed {
 
     /// A command by the socket of a host.
     pub fn run(&self, name: &str, arguments: &[&str]) -> Result<Ran> {
-        let argv: Vec<&str> =
-            ["env", "HOME=/etc/lockkeeper/operators", &self.binary].into_iter().chain(arguments.iter().copied()).collect();
+        let argv: Vec<&str> = ["env", "HOME=/etc/lockkeeper/operators", &self.binary]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
         self.host(name).run(WITHIN, &argv)
     }
 
     /// One that must succeed.
     pub fn must(&self, name: &str, arguments: &[&str]) -> Result<Ran> {
         let ran = self.run(name, arguments)?;
-        ensure!(ran.code == 0, "{arguments:?} on {name} ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
+        ensure!(
+            ran.code == 0,
+            "{arguments:?} on {name} ended with {}:\n{}{}",
+            ran.code,
+            ran.stdout,
+            ran.stderr
+        );
         Ok(ran)
     }
 
     /// Whether a host gets an answer from an address.
     pub fn reaches(&self, name: &str, at: &str) -> Result<bool> {
-        let ran = self.host(name).run(WITHIN, &["curl", "-s", "-m", "2", "-o", "/dev/null", &format!("http://{at}/")])?;
+        let ran = self
+            .host(name)
+            .run(WITHIN, &["curl", "-s", "-m", "2", "-o", "/dev/null", &format!("http://{at}/")])?;
         Ok(ran.code == 0)
     }
 }
@@ -289,12 +362,22 @@ fn machine(host: &Host, signs: Signs, card: u8) -> Result<()> {
     put("sys/class/net/eth0/address", format!("02:00:00:00:00:{card:02x}\n"))?;
     if signs == Signs::Hypervisor {
         put("sys/class/dmi/id/product_uuid", format!("03000200-0400-0500-0006-0007000800{card:02}\n"))?;
+        generation(host, card)?;
     }
     let id = root.join("etc/machine-id");
     if !id.exists() {
         put("etc/machine-id", format!("{card:02}23456789abcdef0123456789abcdef\n"))?;
     }
     Ok(())
+}
+
+/// What QEMU shows of the generation id: 16 bytes in the middle of a page.
+fn generation(host: &Host, number: u8) -> Result<()> {
+    let path = host.directory().join("opt/machine/sys/firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid/raw");
+    fs::create_dir_all(path.parent().context("a parent")?)?;
+    let mut page = vec![0; 4096];
+    page[40..56].fill(number);
+    Ok(fs::write(path, page)?)
 }
 
 fn settings(host: &Host, name: &str) -> Result<()> {

@@ -1,10 +1,10 @@
 //! The clone drill: a member's disk is copied and booted while production is up and reachable. It gives no vote, starts
 //! nothing, and what it sends is counted where it would arrive.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use lockkeeper_tests::{
     bed::process::wait_for,
-    clone_bed::{Arrived, CloneBed, DATABASE, DESK, Signs},
+    clone_bed::{Arrived, CloneBed, DATABASE, DESK, Kept, Signs},
 };
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn harmless(bed: &CloneBed) -> Result<()> {
 #[test]
 fn a_copy_under_another_hypervisor_id_sends_nothing_at_all() -> Result<()> {
     let mut bed = CloneBed::start(Signs::Hypervisor)?;
-    bed.copy("n2")?;
+    bed.copy("n2", Kept::Nothing)?;
     ensure!(bed.reaches("copy", DATABASE)?, "before its agent boots the copy reaches production");
     ensure!(bed.arrived("db")?.others > 0, "and the counter on the production side sees it");
     bed.count("db")?;
@@ -38,13 +38,18 @@ fn a_copy_under_another_hypervisor_id_sends_nothing_at_all() -> Result<()> {
 
     let proof = bed.must("copy", &["isolation", "prove", "n2", "--json"])?.stdout;
     let proof: serde_json::Value = serde_json::from_str(&proof)?;
-    ensure!(proof["refused"].as_array().map(Vec::len) == Some(3), "the database and both peers were tried: {proof}");
+    ensure!(
+        proof["refused"].as_array().map(Vec::len) == Some(3),
+        "the database and both peers were tried: {proof}"
+    );
     ensure!(proof["reached"][0]["target"] == DESK, "{proof}");
     ensure!(!bed.reaches("copy", DATABASE)? && bed.reaches("copy", DESK)?);
     harmless(&bed)?;
 
     // A hole is closed again by the agent, and while it is open the proof fails.
-    bed.host("copy").run(SOON, &["nft", "add", "rule", "inet", "lockkeeper_isolation", "output", "accept"])?.ok()?;
+    bed.host("copy")
+        .run(SOON, &["nft", "add", "rule", "inet", "lockkeeper_isolation", "output", "accept"])?
+        .ok()?;
     let ran = bed.run("copy", &["isolation", "prove", "n2"])?;
     ensure!(ran.code == 1 && ran.stderr.contains("LK5602"), "{}{}", ran.stdout, ran.stderr);
     wait_for("the hole to be closed", SOON, || {
@@ -61,7 +66,7 @@ fn a_copy_under_another_hypervisor_id_sends_nothing_at_all() -> Result<()> {
 #[test]
 fn a_copy_with_another_card_only_asks_the_agents_and_stands() -> Result<()> {
     let mut bed = CloneBed::start(Signs::CardOnly)?;
-    bed.copy("n2")?;
+    bed.copy("n2", Kept::Nothing)?;
     bed.start_agent("copy")?;
     bed.quarantined("copy", "LK6212")?;
     wait_for("a peer says that the original lives", SOON, || {
@@ -79,8 +84,53 @@ fn a_copy_with_another_card_only_asks_the_agents_and_stands() -> Result<()> {
 
     // The original is not harmed by it: it is back in its group. Its own card may change: its peers know that nobody
     // else has its name.
-    std::fs::write(bed.host("n2").directory().join("opt/machine/sys/class/net/eth0/address"), "02:00:00:00:00:77\n")?;
+    std::fs::write(
+        bed.host("n2").directory().join("opt/machine/sys/class/net/eth0/address"),
+        "02:00:00:00:00:77\n",
+    )?;
     bed.start_agent("n2")?;
     bed.answers("n2")?;
     harmless(&bed)
+}
+
+/// The second line, alone: nothing tells the copy from the original, and it does not know whom to ask. It opens its store
+/// (which shows that the oracle of the other tests sees it), but the group does not hear it.
+#[test]
+fn a_copy_that_cannot_ask_is_not_heard_and_stops() -> Result<()> {
+    let mut bed = CloneBed::start(Signs::CardOnly)?;
+    bed.copy("n2", Kept::All)?;
+    std::fs::remove_file(bed.data("copy").join("peers.json"))?;
+    let term = |bed: &CloneBed| -> Result<u64> {
+        let status: serde_json::Value = serde_json::from_str(&bed.must("n1", &["status", "--json"])?.stdout)?;
+        status["term"].as_u64().context("a term")
+    };
+    let before = term(&bed)?;
+    bed.start_agent("copy")?;
+    let (status, log) = bed.ends("copy")?;
+    ensure!(status == 1 && log.contains("LK7116"), "{status}: {log}");
+    ensure!(!bed.changed()?.is_empty(), "the oracle must see an opened store");
+    ensure!(term(&bed)? == before, "no vote was won and none was held for it");
+    bed.answers("n2")?;
+    bed.start_agent("copy")?;
+    bed.quarantined("copy", "LK6215").map(drop)
+}
+
+#[test]
+fn a_machine_taken_back_to_a_snapshot_rejoins_with_an_empty_log() -> Result<()> {
+    let mut bed = CloneBed::start(Signs::Hypervisor)?;
+    let kept = bed.keep("n2")?;
+    bed.must("n1", &["token", "create", "n4"])?;
+    bed.take_back("n2", &kept)?;
+    bed.start_agent("n2")?;
+    let said = bed.quarantined("n2", "LK6207")?;
+    ensure!(said.contains("snapshot") && said.contains("VM generation id differs"), "{said}");
+    ensure!(!bed.reaches("n2", DATABASE)?, "it cut its own network");
+    bed.lend_context("n1", "n2")?;
+    let lift = ["--context", "library", "isolation", "lift", "n2", "--reference", "CHG-2"];
+    let said = bed.must("n2", &lift)?.stdout;
+    ensure!(said.contains("approved by admin (CHG-2)"), "{said}");
+    ensure!(bed.reaches("n2", DATABASE)?, "and it was lifted");
+    bed.enrol_anew("n2")?;
+    bed.whole()?;
+    bed.must("n2", &["status", "--linearizable"]).map(drop)
 }

@@ -56,7 +56,9 @@ async fn look(api: &Api, name: &MemberName, address: &str, claimant: &Instance) 
         Ok(Ok(instance)) if instance == *claimant => Seen::Silent,
         Ok(Ok(_)) => Seen::Alive,
         Ok(Err(status)) => match TransportError::behind(&status) {
-            Some(TransportError::Connect { source, .. }) if source.kind() == io::ErrorKind::ConnectionRefused => {
+            Some(TransportError::Connect { source, .. })
+                if source.kind() == io::ErrorKind::ConnectionRefused =>
+            {
                 Seen::Gone
             }
             Some(_) => Seen::Silent,

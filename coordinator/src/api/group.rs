@@ -112,7 +112,7 @@ impl Group for GroupApi {
     }
 
     async fn who(&self, request: Request<GroupWhoRequest>) -> Result<Response<GroupWhoReply>, Status> {
-        node(&request)?;
+        self.peer(&request)?;
         Ok(Response::new(GroupWhoReply { instance: self.0.instance.to_string() }))
     }
 }

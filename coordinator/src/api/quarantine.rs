@@ -1,11 +1,11 @@
 //! What an agent in quarantine answers on its local socket: the reason, to every call of the `Operator` service. It has
 //! no group to ask and no store to read, so a view would be made up.
 
+use futures::future::BoxFuture;
 use lockkeeper_proto::{
     pb::operator_server::OperatorServer,
     transport::{Incoming, ServeError, coded_status, peer_server},
 };
-use futures::future::BoxFuture;
 use std::{
     convert::Infallible,
     future::{Ready, ready},

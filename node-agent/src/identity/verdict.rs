@@ -32,7 +32,8 @@ pub enum Verdict {
 pub fn compare(sealed: &Fingerprint, now: &Fingerprint, chosen: &BTreeSet<Source>) -> Verdict {
     let changes = sealed.changes(now, chosen);
     if changes.differ.iter().any(|signal| signal.outside_the_disk()) {
-        let reverted = changes.differ == [Signal::VmGeneration] && changes.gone.is_empty() && !changes.cards();
+        let reverted =
+            changes.differ == [Signal::VmGeneration] && changes.gone.is_empty() && !changes.cards();
         return Verdict::Changed { changes, reverted };
     }
     let equal = |signal: &Signal| sealed.read(*signal).is_some() && sealed.read(*signal) == now.read(*signal);

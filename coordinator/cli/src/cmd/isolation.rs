@@ -5,11 +5,7 @@ use super::{Scene, home};
 use crate::{error::CliError, exit::Exit, node::isolated::guarded, out, render::moment::Moment};
 use clap::Subcommand;
 use lockkeeper_adapters::isolation::{Standing, lower, prove, standing};
-use lockkeeper_agent::{
-    data::ISOLATION,
-    isolation::Note,
-    settings::Settings,
-};
+use lockkeeper_agent::{data::ISOLATION, isolation::Note, settings::Settings};
 use lockkeeper_core::ids::MemberName;
 use std::path::PathBuf;
 
@@ -111,7 +107,9 @@ pub async fn isolate(scene: &Scene, args: IsolateArgs) -> Result<Exit, CliError>
     let guarded = guarded(&settings);
     let isolation = &guarded.isolation;
     if isolation.allow.is_empty() && !args.yes {
-        out::say("nobody is on the allow list of [isolation] in agent.toml: a session from elsewhere would end now");
+        out::say(
+            "nobody is on the allow list of [isolation] in agent.toml: a session from elsewhere would end now",
+        );
         return Err(CliError::NeedsYes);
     }
     let path = settings.data.join(ISOLATION);
@@ -150,16 +148,21 @@ async fn proven(scene: &Scene, args: ProveArgs) -> Result<Exit, CliError> {
     let proof = proof.map_err(CliError::Host)?;
     if args.json {
         let json = serde_json::to_string(&proof);
-        out::data(&json.map_err(|e| CliError::BadAnswer { what: "isolation prove", reason: e.to_string() })?)?;
+        out::data(
+            &json.map_err(|e| CliError::BadAnswer { what: "isolation prove", reason: e.to_string() })?,
+        )?;
         return Ok(Exit::Done);
     }
-    let lines = proof.refused.iter().map(|a| ("refused", a)).chain(proof.reached.iter().map(|a| ("reached", a)));
+    let lines =
+        proof.refused.iter().map(|a| ("refused", a)).chain(proof.reached.iter().map(|a| ("reached", a)));
     for (word, attempt) in lines {
         out::data(&format!("{word}  {}  {}", attempt.target, attempt.saw))?;
     }
     out::data(&format!("proven: {} packets were refused by the rules", proof.packets_refused))?;
     if proof.reached.is_empty() {
-        out::say("warning: no allowed address with a port was tried, so this machine may merely have no network");
+        out::say(
+            "warning: no allowed address with a port was tried, so this machine may merely have no network",
+        );
     }
     Ok(Exit::Done)
 }
@@ -187,7 +190,11 @@ async fn lift(scene: &Scene, args: LiftArgs) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn settings(scene: &Scene, config: &std::path::Path, member: &MemberName) -> Result<Result<Settings, Exit>, CliError> {
+fn settings(
+    scene: &Scene,
+    config: &std::path::Path,
+    member: &MemberName,
+) -> Result<Result<Settings, Exit>, CliError> {
     let settings = home::settings(scene, config)?;
     if let Ok(settings) = &settings {
         home::same_name(config, settings, member)?;

@@ -78,7 +78,9 @@ pub async fn act(nemesis: &Nemesis<'_>) -> anyhow::Result<FaultReport> {
     command.args(["agent", "run", "--config"]).arg(&config).stdin(Stdio::null());
     let injected_at = unix_ms();
     agents.processes.start(Role::Copy(member.clone()), &mut command, &log)?;
-    agents.say.line(&format!("! the data directory of {member}'s agent is copied, and a second agent runs on the copy"));
+    agents.say.line(&format!(
+        "! the data directory of {member}'s agent is copied, and a second agent runs on the copy"
+    ));
     let code = said(&log).await;
     let cleared_at = unix_ms();
     let stood_after_ms = cleared_at.saturating_sub(injected_at);
@@ -108,7 +110,8 @@ fn changes(layout: &Layout, member: &MemberName) -> anyhow::Result<(u64, u64)> {
     let before = files(&layout.copy(member).join("before"))?;
     let after = files(&layout.copy_data(member))?;
     anyhow::ensure!(before.contains_key("raft.redb"), "the copy holds no store");
-    let mut changed = before.iter().filter(|(name, bytes)| after.get(*name) != Some(*bytes)).map(|(name, _)| name);
+    let mut changed =
+        before.iter().filter(|(name, bytes)| after.get(*name) != Some(*bytes)).map(|(name, _)| name);
     let new = after.keys().filter(|name| !before.contains_key(*name));
     let (mut store, mut acts) = (0, 0);
     for name in changed.by_ref().chain(new) {
@@ -125,7 +128,9 @@ fn changes(layout: &Layout, member: &MemberName) -> anyhow::Result<(u64, u64)> {
 fn files(root: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let (mut found, mut open) = (BTreeMap::new(), vec![root.to_owned()]);
     while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        for entry in
+            fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?
+        {
             let path = entry?.path();
             if path.is_dir() {
                 open.push(path);
@@ -142,7 +147,8 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 fn copied(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let (source, target) = (entry.as_ref().map(fs::DirEntry::path), entry.as_ref().map(fs::DirEntry::file_name));
+        let (source, target) =
+            (entry.as_ref().map(fs::DirEntry::path), entry.as_ref().map(fs::DirEntry::file_name));
         let (Ok(source), Ok(target)) = (source, target) else { continue };
         let target = to.join(target);
         if source.is_dir() {

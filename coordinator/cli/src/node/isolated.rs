@@ -45,9 +45,14 @@ pub async fn restored(settings: &Settings) -> Result<Option<tokio::task::JoinSet
 }
 
 /// A copy cuts its own network where `agent.toml` has a section for it. A weak one may still ask its peers.
-pub async fn around(settings: &Settings, reason: &Reason) -> Result<Option<tokio::task::JoinSet<()>>, NodeError> {
+pub async fn around(
+    settings: &Settings,
+    reason: &Reason,
+) -> Result<Option<tokio::task::JoinSet<()>>, NodeError> {
     if !settings.isolation.configured {
-        warn!("this machine's network is not cut: agent.toml has no [isolation]; lockkeeper isolate does it by hand");
+        warn!(
+            "this machine's network is not cut: agent.toml has no [isolation]; lockkeeper isolate does it by hand"
+        );
         return Ok(None);
     }
     match reason {
@@ -84,23 +89,33 @@ async fn kept(settings: &Settings) -> Result<tokio::task::JoinSet<()>, NodeError
     tasks.spawn(async move {
         guarded
             // Lifted by the command line: the note is gone. One that cannot be read still counts.
-            .watch(|| !matches!(Note::load(&path), Ok(None)), |proof| {
-                match proof {
-                    Ok(proof) => {
-                        info!(refused = proof.refused.len(), reached = proof.reached.len(), "isolation is proven")
+            .watch(
+                || !matches!(Note::load(&path), Ok(None)),
+                |proof| {
+                    match proof {
+                        Ok(proof) => {
+                            info!(
+                                refused = proof.refused.len(),
+                                reached = proof.reached.len(),
+                                "isolation is proven"
+                            )
+                        }
+                        Err(failure) => {
+                            error!(code = failure.code.as_str(), "isolation is not proven: {}", failure.text)
+                        }
                     }
-                    Err(failure) => error!(code = failure.code.as_str(), "isolation is not proven: {}", failure.text),
-                }
-                let noted = Note::load(&path).and_then(|note| match note {
-                    Some(note) => {
-                        Note { proven_ms: proof.is_ok().then(|| SystemClock.wall_ms()), ..note }.save(&path)
+                    let noted = Note::load(&path).and_then(|note| match note {
+                        Some(note) => {
+                            Note { proven_ms: proof.is_ok().then(|| SystemClock.wall_ms()), ..note }
+                                .save(&path)
+                        }
+                        None => Ok(()),
+                    });
+                    if let Err(error) = noted {
+                        warn!(code = "LK7118", %error, "the proof was not noted");
                     }
-                    None => Ok(()),
-                });
-                if let Err(error) = noted {
-                    warn!(code = "LK7118", %error, "the proof was not noted");
-                }
-            })
+                },
+            )
             .await;
     });
     Ok(tasks)

@@ -73,7 +73,10 @@ pub async fn trusted(settings: &Settings, data: &DataDir) -> Result<Option<Trust
     match stand(settings, &suspicion, confirmed(&asking, data)).await? {
         Ended::Told => Ok(None),
         Ended::Released => {
-            warn!(code = "LK6212", "a running peer confirms that the original is not alive: this machine is sealed anew");
+            warn!(
+                code = "LK6212",
+                "a running peer confirms that the original is not alive: this machine is sealed anew"
+            );
             Ok(Some(Trusted { identity: sealed_anew(settings, data, sealed)?, instance }))
         }
     }
@@ -91,14 +94,17 @@ pub async fn remember_peers(mut views: watch::Receiver<Arc<View>>, me: MemberNam
     loop {
         let state = views.borrow_and_update().state.clone();
         let others = state.nodes.iter().filter(|(name, _)| **name != me);
-        let peers: Vec<(MemberName, String)> = others.map(|(n, node)| (n.clone(), node.address.clone())).collect();
+        let peers: Vec<(MemberName, String)> =
+            others.map(|(n, node)| (n.clone(), node.address.clone())).collect();
         if known.as_ref() != Some(&peers) {
             let written = serde_json::to_vec(&peers)
                 .map_err(std::io::Error::other)
                 .and_then(|text| FsDisk::new(&path)?.replace(&text));
             match written {
                 Ok(()) => known = Some(peers),
-                Err(error) => warn!(code = "LK7117", %error, "the peers to ask at the next start were not noted"),
+                Err(error) => {
+                    warn!(code = "LK7117", %error, "the peers to ask at the next start were not noted")
+                }
             }
         }
         if views.changed().await.is_err() {
@@ -131,10 +137,12 @@ fn claim(
     identity: &Identity,
     instance: &Instance,
 ) -> Result<Claim, NodeError> {
-    let credentials =
-        PkiStore::open(data.pki())?.load_node()?.ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
+    let credentials = PkiStore::open(data.pki())?
+        .load_node()?
+        .ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
     let path = data.peers();
-    let bytes = FsDisk::new(&path).and_then(|mut disk| disk.read(PEERS_MAX)).map_err(|e| directory(path, e))?;
+    let bytes =
+        FsDisk::new(&path).and_then(|mut disk| disk.read(PEERS_MAX)).map_err(|e| directory(path, e))?;
     // A list that cannot be read is a list of nobody: the running peers' own refusal is the second line.
     let peers = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     Ok(Claim {

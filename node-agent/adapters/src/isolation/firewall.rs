@@ -78,7 +78,8 @@ async fn table() -> Result<Option<Shown>, Failure> {
         return Ok(None);
     }
     ran.judge("nft -j list table", &[])?;
-    let read = shown(&ran.stdout).map_err(|e| HostCode::IsolationReadBack.failure(format!("nft's answer: {e}")))?;
+    let read =
+        shown(&ran.stdout).map_err(|e| HostCode::IsolationReadBack.failure(format!("nft's answer: {e}")))?;
     Ok(Some(read))
 }
 

@@ -59,7 +59,8 @@ pub async fn prove(
         match saw {
             Saw::Nothing(saw) => proof.refused.push(Attempt { target, saw }),
             Saw::Answer(saw) => {
-                return Err(HostCode::IsolationLeak.failure(format!("{target} is forbidden and can be reached: {saw}")));
+                return Err(HostCode::IsolationLeak
+                    .failure(format!("{target} is forbidden and can be reached: {saw}")));
             }
         }
     }
@@ -67,7 +68,9 @@ pub async fn prove(
         match saw {
             Saw::Answer(saw) => proof.reached.push(Attempt { target, saw }),
             Saw::Nothing(saw) => {
-                let text = format!("{target} is allowed and cannot be reached ({saw}): perhaps there is no network yet");
+                let text = format!(
+                    "{target} is allowed and cannot be reached ({saw}): perhaps there is no network yet"
+                );
                 return Err(HostCode::IsolationBlind.failure(text));
             }
         }
@@ -91,7 +94,8 @@ async fn whole(isolation: &Isolation) -> Result<u64, Failure> {
 }
 
 async fn attempts(targets: &[SocketAddr]) -> Vec<(SocketAddr, Saw)> {
-    futures::future::join_all(targets.iter().map(|target| async move { (*target, attempt(target).await) })).await
+    futures::future::join_all(targets.iter().map(|target| async move { (*target, attempt(target).await) }))
+        .await
 }
 
 async fn attempt(target: &SocketAddr) -> Saw {

@@ -58,10 +58,14 @@ impl Isolation {
 
     /// One transaction that puts exactly this in place of whatever the table held.
     pub fn script(&self) -> String {
-        let mut text = format!("table inet {TABLE} {{\n}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n");
+        let mut text =
+            format!("table inet {TABLE} {{\n}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n");
         for hook in ["input", "output", "forward"] {
             // Writing into a string cannot fail.
-            let _ = write!(text, "  chain {hook} {{\n    type filter hook {hook} priority {PRIORITY}; policy drop;\n");
+            let _ = write!(
+                text,
+                "  chain {hook} {{\n    type filter hook {hook} priority {PRIORITY}; policy drop;\n"
+            );
             for (input, output) in self.accepted() {
                 match hook {
                     "input" => text.push_str(&format!("    {input} accept\n")),
@@ -80,8 +84,9 @@ impl Isolation {
 
     /// What must be read back: one line for each chain and rule.
     pub fn expected(&self) -> BTreeSet<String> {
-        let mut lines: BTreeSet<String> =
-            ["input", "output", "forward"].map(|hook| format!("{hook}: filter {hook} {PRIORITY} drop")).into();
+        let mut lines: BTreeSet<String> = ["input", "output", "forward"]
+            .map(|hook| format!("{hook}: filter {hook} {PRIORITY} drop"))
+            .into();
         for (input, output) in self.accepted() {
             lines.insert(format!("input: {input} accept"));
             lines.insert(format!("output: {output} accept"));
@@ -142,7 +147,8 @@ fn expression(value: &Value) -> String {
     if value.get("counter").is_some() {
         return "counter".to_owned();
     }
-    let (Some(test), true) = (value.get("match"), value.pointer("/match/op").is_some_and(|op| op == "==")) else {
+    let (Some(test), true) = (value.get("match"), value.pointer("/match/op").is_some_and(|op| op == "=="))
+    else {
         return value.to_string();
     };
     let right = word(&test["right"]);

@@ -47,7 +47,10 @@ impl Guarded {
     /// Puts back what somebody changed, then proves.
     async fn proven(&self, wanted: &impl Fn() -> bool) -> Result<Proof, Failure> {
         if !matches!(standing(&self.isolation).await?, Standing::Whole(_)) && wanted() {
-            tracing::error!(code = "LK5602", "the isolation was changed from outside; it is put in force again");
+            tracing::error!(
+                code = "LK5602",
+                "the isolation was changed from outside; it is put in force again"
+            );
             self.raise().await?;
         }
         prove(&self.isolation, &self.forbidden, &self.allowed).await
@@ -71,7 +74,8 @@ impl Guarded {
         for look in 1u32.. {
             tokio::time::sleep(LOOK).await;
             let rules_due = look.is_multiple_of(RULES_EVERY);
-            let rules_changed = rules_due && !matches!(standing(&self.isolation).await, Ok(Standing::Whole(_)));
+            let rules_changed =
+                rules_due && !matches!(standing(&self.isolation).await, Ok(Standing::Whole(_)));
             if rules_changed || network() != seen || begun.elapsed() >= EVERY {
                 return;
             }
