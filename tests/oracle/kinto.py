@@ -2,7 +2,7 @@
 """Judges a finished Kinto upgrade from what others wrote down. It shares no code with Lockkeeper.
 
     kinto.py EVIDENCE --since 'YYYY-MM-DD HH:MM:SS.mmm' --schema 23 26 --version 20.6.1 26.5.0
-             [--coordinator LOGIN] [--database kinto] [--json FILE]
+             [--coordinator LOGIN] [--database kinto] [--taken-over] [--json FILE]
     kinto.py --self-test
 
 EVIDENCE is a directory with: postgresql.csv (csvlog, log_statement=all, UTC), haproxy.log (`option httplog` with the
@@ -26,6 +26,8 @@ csv.field_size_limit(1 << 30)
 # HAProxy writes a request's time in whole milliseconds (cut, not rounded) and a change of a server in microseconds, and
 # a request is assigned a moment after it was accepted. A refusal this little before the change still belongs to it.
 WINDOW_SLACK = 0.010
+# Two lines that HAProxy writes of one change of a server are microseconds apart.
+SAME_MOMENT = 0.001
 # The sampler looks every 0.1 s and is a process on a busy machine; the log's edges are trusted to this much.
 SAMPLE_SLACK = 0.5
 # The load must have been there: so many answered requests before, during and after the outage, or nothing is proven.
@@ -103,6 +105,10 @@ def read_haproxy(path, backend):
                                         match["server"], int(match["status"]), match["ending"], match["id"]))
             elif (match := CHANGE.match(line)) and match["backend"] == backend:
                 admitted = admitted_by(match["what"])
+                # A health check's "is UP" is taken back in the same moment for a server that is drained by force.
+                if match["what"].startswith("remains in forced") and changes and changes[-1][1:] == (match["server"], True) \
+                        and utc(match["at"]) - changes[-1][0] < SAME_MOMENT:
+                    changes.pop()
                 if admitted is not None:
                     changes.append((utc(match["at"]), match["server"], admitted))
     return requests, changes
@@ -139,13 +145,33 @@ def writes(sql):
     return bool(WRITING.search(sql) or WRITING_WITH.search(sql))
 
 
-def judge_database(entries, schema, coordinator, final):
+def judge_takeover(entries, steps, taken_over):
+    """Yields checks of logins that were shut out, and returns the last login, whose migration is the one that counts.
+    Taken over means: its first word in the log. Of the earlier ones everything after that must have been refused."""
+    logins = list(dict.fromkeys(login for _, _, login, _ in steps))
+    if not taken_over or not logins:
+        return logins[-1:]
+    moment = min(entry["at"] for entry in entries if entry["user_name"] == logins[-1])
+    late = [entry for entry in entries if entry["user_name"] in logins[:-1] and entry["at"] > moment]
+    refused = [entry for entry in late if entry["error_severity"] in ("ERROR", "FATAL")]
+    accepted = [entry for entry in late if sql_of(entry)]
+    yield Check("taken_over", len(logins) == 2, f"migrations began as {', '.join(logins)}; wanted 2 logins")
+    yield Check("late_refused", bool(refused) and not accepted,
+                f"after {logins[-1]} came, of {', '.join(logins[:-1]) or 'nobody'}: {len(refused)} refused, {len(accepted)} accepted"
+                + "".join(f"; {entry['message'][:80]}" for entry in (accepted + refused)[:2]))
+    return logins[-1:]
+
+
+def judge_database(entries, schema, coordinator, final, taken_over=False):
     """Yields checks; the last value yielded is the span of the migration, or None."""
     steps = []  # (time, session, login, version), every attempt to record a version
     for entry in entries:
         sql = sql_of(entry)
         for match in VERSION.finditer(sql or ""):
             steps.append((entry["at"], entry["session_id"], entry["user_name"], int(match["version"])))
+    of = yield from judge_takeover(entries, steps, taken_over)
+    early = {login for _, _, login, _ in steps if login not in of} if taken_over else set()
+    steps = [step for step in steps if step[2] not in early]
     sessions = sorted({session for _, session, _, _ in steps})
     logins = sorted({login for _, _, login, _ in steps})
     versions = [version for _, _, _, version in steps]
@@ -169,7 +195,8 @@ def judge_database(entries, schema, coordinator, final):
     # The migrating program may hold several sessions: same login, same host. The coordinator may look, not write.
     holder = who(own[0])
     strangers = sorted({"{}@{}".format(*who(entry)) for entry in within
-                        if entry["user_name"] and who(entry) != holder and entry["user_name"] != coordinator})
+                        if entry["user_name"] and who(entry) != holder and entry["user_name"] != coordinator
+                        and not (entry["user_name"] in early and entry["error_severity"] == "FATAL")})
     yield Check("door_shut", not strangers, f"others than {holder[0]}@{holder[1]} in the database during the migration: "
                 + (", ".join(strangers) or "none"))
     errors = [entry for entry in own if entry["error_severity"] in ("ERROR", "FATAL", "PANIC")]
@@ -281,7 +308,7 @@ def open_servers(sample):
 
 # ---- verdict ---------------------------------------------------------------------------------------------------------
 
-def judge(evidence, since, schema, versions, coordinator="lockkeeper", database="kinto", backend="app"):
+def judge(evidence, since, schema, versions, coordinator="lockkeeper", database="kinto", backend="app", taken_over=False):
     evidence = pathlib.Path(evidence)
     since = utc(since)
     entries = read_csvlog(evidence / "postgresql.csv", since, database)
@@ -292,7 +319,7 @@ def judge(evidence, since, schema, versions, coordinator="lockkeeper", database=
 
     def database_checks():
         nonlocal migration
-        migration = yield from judge_database(entries, schema, coordinator, final)
+        migration = yield from judge_database(entries, schema, coordinator, final, taken_over)
 
     checks += database_checks()
     checks += judge_rows(json_lines(evidence / "rows-before.jsonl"), json_lines(evidence / "rows-after.jsonl"), client)
@@ -316,6 +343,7 @@ def main():
     parser.add_argument("--version", nargs=2)
     parser.add_argument("--coordinator", default="lockkeeper")
     parser.add_argument("--database", default="kinto")
+    parser.add_argument("--taken-over", action="store_true", help="a first upgrader was shut out half-way")
     parser.add_argument("--json")
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
@@ -327,7 +355,7 @@ def main():
         parser.error("EVIDENCE, --since, --schema and --version are needed")
     try:
         checks = judge(arguments.evidence, arguments.since, arguments.schema, arguments.version,
-                       arguments.coordinator, arguments.database)
+                       arguments.coordinator, arguments.database, taken_over=arguments.taken_over)
     except (OSError, ValueError, KeyError) as error:
         print(f"kinto.py: the evidence cannot be read: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -34,6 +34,8 @@ class Run:
         for name, at in (("n1", 20.0), ("n2", 22.0), ("n3", 24.0)):
             self.change(at - 0.1, name, "is UP/DRAIN (leaving forced maintenance).")
             self.change(at - 0.1, name, "remains in forced drain mode.")
+            self.change(at - 0.05, name, "is UP, reason: Layer7 check passed, code: 200")
+            self.change(at - 0.049999, name, "remains in forced drain mode.")
             self.change(at, name, "is UP (leaving forced drain).")
         for tick in range(300):
             self.sample(tick / 10, {"n1", "n2", "n3"} if not 9 <= tick / 10 < 24 else
@@ -196,6 +198,29 @@ def member_left_behind(run):
     run.served["n3"] = "20.6.1"
 
 
+def taken_over(run):
+    """A first upgrader got as far as asking for version 24, was shut out, and was refused when it came back."""
+    run.statement("6920.0", "up_0", 11.0, "INSERT INTO metadata (name, value) VALUES ('storage_schema_version', '24');")
+    run.entry("6920.0", "up_0", 12.0, "FATAL", "terminating connection due to administrator command")
+    run.entry("6920.3", "up_0", 14.5, "FATAL", 'role "up_0" is not permitted to log in')
+
+
+def silent_when_back(run):
+    taken_over(run)
+    run.log = [entry for entry in run.log if entry[1][5] != "6920.3"]
+
+
+def accepted_when_back(run):
+    taken_over(run)
+    run.statement("6920.4", "up_0", 14.6, "SELECT 1")
+
+
+TAKEN_OVER = [
+    ("nothing tried when it came back", silent_when_back, {"late_refused"}),
+    ("a statement accepted when it came back", accepted_when_back, {"late_refused", "door_shut"}),
+    ("nobody was ever shut out", lambda run: None, {"taken_over", "late_refused"}),
+]
+
 PLANTS = [
     ("a second upgrade beside the first", second_upgrade, {"one_migration", "one_writer"}),
     ("a second upgrade later, same login", late_second_upgrade, {"one_migration", "one_writer"}),
@@ -221,23 +246,27 @@ PLANTS = [
 ]
 
 
-def violated(run):
+def violated(run, shut_out=False):
     with tempfile.TemporaryDirectory() as directory:
         run.write(directory)
-        return {check.name for check in kinto.judge(directory, SINCE, (23, 26), ("20.6.1", "26.5.0")) if not check.ok}
+        checks = kinto.judge(directory, SINCE, (23, 26), ("20.6.1", "26.5.0"), taken_over=shut_out)
+        return {check.name for check in checks if not check.ok}
 
 
 def main():
-    caught, good = 0, violated(Run())
-    print(f"{'ok  ' if not good else 'FAIL'}  a good run: violated {sorted(good) or 'nothing'}")
-    for what, plant, wanted in PLANTS:
+    run = Run()
+    taken_over(run)
+    caught, good = 0, violated(Run()) | violated(run, True)
+    print(f"{'ok  ' if not good else 'FAIL'}  a good run, plain and taken over: violated {sorted(good) or 'nothing'}")
+    plants = [(*plant, False) for plant in PLANTS] + [(*plant, True) for plant in TAKEN_OVER]
+    for what, plant, wanted, shut_out in plants:
         run = Run()
         plant(run)
-        found = violated(run)
+        found = violated(run, shut_out)
         caught += wanted <= found
         print(f"{'ok  ' if wanted <= found else 'MISS'}  {what}: {', '.join(sorted(found)) or 'nothing'}; wanted {', '.join(sorted(wanted))}")
-    print(f"planted {len(PLANTS)}, caught {caught}; good run judged {'good' if not good else 'bad'}")
-    return 0 if caught == len(PLANTS) and not good else 1
+    print(f"planted {len(plants)}, caught {caught}; good run judged {'good' if not good else 'bad'}")
+    return 0 if caught == len(plants) and not good else 1
 
 
 if __name__ == "__main__":

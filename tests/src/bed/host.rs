@@ -191,6 +191,10 @@ impl Daemon {
         let (host, pid) = (self.host.to_string(), self.pid.to_string());
         let words = ["nsenter", "--target", &host, "--mount", "--pid", "--", "kill", "-s", signal, &pid];
         process::run(UP_WITHIN, &words)?.ok().with_context(|| format!("{signal} to {}", self.name))?;
+        if signal == "CONT" {
+            // nsenter stops itself when what it started is stopped, and has to be woken as well.
+            process::run(UP_WITHIN, &["kill", "-s", signal, &self.child.id().to_string()])?.ok()?;
+        }
         Ok(())
     }
 

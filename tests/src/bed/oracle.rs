@@ -70,6 +70,15 @@ impl Evidence {
 
     /// Lets the oracle judge. An error means it could not judge at all.
     pub fn judge(&self) -> Result<Verdict> {
+        self.judged(&[])
+    }
+
+    /// The same of a rollout in which a first upgrader was shut out half-way and another took over.
+    pub fn judge_taken_over(&self) -> Result<Verdict> {
+        self.judged(&["--taken-over"])
+    }
+
+    fn judged(&self, more: &[&str]) -> Result<Verdict> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/kinto.py");
         let (from, to) = (OLD_SCHEMA.to_string(), NEW_SCHEMA.to_string());
         let verdict = self.file("verdict.json");
@@ -90,6 +99,7 @@ impl Evidence {
             "--json",
             tools::path(&verdict)?,
         ];
+        let argv: Vec<&str> = argv.iter().chain(more).copied().collect();
         let ran = process::run(JUDGE_WITHIN, &argv)?;
         let text = fs::read(&verdict).with_context(|| format!("the oracle did not judge: {}", ran.stderr))?;
         let mut verdict: Verdict = serde_json::from_slice(&text)?;
