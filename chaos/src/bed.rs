@@ -4,19 +4,24 @@
 
 use crate::{
     cluster::Cluster,
+    found,
     knobs::Knobs,
-    people::{People, Person},
+    light::{self, Ether, LightOffice, MakeEther},
+    net::Net,
+    people::{Counter, People, Person},
     process::Process,
-    sim::{Card, Hello, Machine, Now, Pause, SimClock, SimDialer},
+    sim::{Card, Hello, Machine, Now, Pause, SimClock, SimDialer, clock::EPOCH_MS},
+    tier::Tier,
     watch::Watch,
     world::Shared,
 };
-use lockkeeper_coordinator::raft::Tuning;
+use lockkeeper_coordinator::{limits::MESSAGE_MAX, raft::Tuning};
 use lockkeeper_core::ids::MemberName;
-use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc, time::Duration};
-
-/// How far everything moves on at a time, ms. Messages take at least as long.
-pub const TICK_MS: u64 = 1;
+use lockkeeper_proto::{
+    client::operator::OperatorClient,
+    transport::{Dialer as _, ExpectedPeer},
+};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 /// When a process that ended by itself is started again, as systemd does.
 const RESTART_MS: u64 = 400;
@@ -50,10 +55,13 @@ pub struct Bed {
     pub cluster: Arc<Cluster>,
     /// What happened by the driver's doing.
     pub tally: Tally,
+    /// Machines whose store lost bytes with its power, and when they came back.
+    pub losses: Vec<(MemberName, u64)>,
     machines: BTreeMap<MemberName, Machine>,
     persons: Vec<Machine>,
     tuning: Tuning,
-    sim: turmoil::Sim<'static>,
+    net: Net,
+    tier: Tier,
     /// When ended processes start again.
     restarts: BTreeMap<MemberName, u64>,
     steps: usize,
@@ -71,42 +79,51 @@ pub struct Make {
     pub world: Shared,
     /// Longest delay of a message, ms.
     pub latency_max: u64,
+    /// How much of the stack is there.
+    pub tier: Tier,
 }
 
 impl Bed {
     /// Machines on, processes not started.
     pub fn new(make: Make) -> Self {
-        let Make { seed, cluster, tuning, world, latency_max } = make;
-        let mut sim = turmoil::Builder::new()
-            .rng_seed(seed)
-            .epoch(std::time::UNIX_EPOCH + Duration::from_millis(crate::sim::clock::EPOCH_MS))
-            .simulation_duration(Duration::from_secs(3600))
-            .tick_duration(Duration::from_millis(TICK_MS))
-            .min_message_latency(Duration::from_millis(1))
-            .max_message_latency(Duration::from_millis(latency_max))
-            .tcp_capacity(1 << 16)
-            .build();
+        let Make { seed, cluster, tuning, world, latency_max, tier } = make;
         let cluster = Arc::new(cluster);
+        let watch = if tier == Tier::Light { Watch::sparse() } else { Watch::default() };
+        let mut net = match tier {
+            Tier::Whole => Net::Turmoil(Box::new(turmoil_net(seed, latency_max))),
+            Tier::Light => Net::Ether(ether(seed, &cluster, latency_max, tuning, &watch)),
+        };
         let mut machines = BTreeMap::new();
         for (number, name) in (1_u64..).zip(cluster.agents()) {
             let card = Card::new(Hello::node(&cluster.id, name));
-            let software = card.clone();
-            sim.host(name.as_str(), move || software.clone().run());
+            net.connect(name.as_str(), &card);
             let seed = seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d);
             machines.insert(name.clone(), Machine::new(name.as_str(), card, seed));
         }
         let mut persons = Vec::new();
         for (number, person) in (100_u64..).zip(Person::ALL) {
             let card = Card::new(person.hello(&cluster));
-            let software = card.clone();
-            sim.host(person.name(), move || software.clone().run());
+            net.connect(person.name(), &card);
             persons.push(Machine::new(person.name(), card, seed ^ number));
         }
-        let (watch, knobs) = (Watch::default(), Knobs::default());
-        let (now, people) = (Now::default(), People::default());
+        let (now, people, knobs) = (Now::default(), People::default(), Knobs::default());
         let (restarts, tally) = (BTreeMap::new(), Tally::default());
         Self {
-            now, world, watch, people, knobs, cluster, tally, machines, persons, tuning, sim, restarts, steps: 0,
+            now,
+            world,
+            watch,
+            people,
+            knobs,
+            cluster,
+            tally,
+            losses: Vec::new(),
+            machines,
+            persons,
+            tuning,
+            net,
+            tier,
+            restarts,
+            steps: 0,
         }
     }
 
@@ -118,10 +135,10 @@ impl Bed {
         }
         for (machine, person) in self.persons.iter_mut().zip(Person::ALL) {
             let seed = machine.next_seed();
-            let dialer = SimDialer::new(machine.card.clone(), self.cluster.places.clone());
+            let counters = counters(person, &self.cluster, &self.net, &machine.card);
             let clock = SimClock::new(self.now.clone(), machine.time.clone());
             let (people, cluster) = (self.people.clone(), self.cluster.clone());
-            machine.start(seed, person.live(people, cluster, dialer, clock))?;
+            machine.start(seed, person.live(people, cluster, counters, clock))?;
         }
         Ok(())
     }
@@ -157,17 +174,21 @@ impl Bed {
             watch: self.watch.clone(),
             knobs: self.knobs.clone(),
         };
-        machine.start(seed, process.run())
+        match &self.net {
+            Net::Turmoil(_) => machine.start(seed, process.run()),
+            Net::Ether(ether) => machine.start(seed, light::run(process, ether.clone())),
+        }
     }
 
     /// Everything moves on by one tick.
     pub fn step(&mut self) -> Result<(), Box<dyn std::error::Error>> {
-        self.sim.step()?;
-        self.now.advance(TICK_MS);
+        self.now.advance(self.tier.tick_ms());
         let now = self.now.ms();
+        self.net.step(now)?;
         self.world.lock().advance(now);
         self.tick_machines(now);
-        let due: Vec<_> = self.restarts.iter().filter(|(_, at)| **at <= now).map(|(n, _)| n.clone()).collect();
+        let due: Vec<_> =
+            self.restarts.iter().filter(|(_, at)| **at <= now).map(|(n, _)| n.clone()).collect();
         for name in due {
             self.restarts.remove(&name);
             self.switch_on(&name)?;
@@ -177,7 +198,7 @@ impl Bed {
     }
 
     fn tick_machines(&mut self, now: u64) {
-        let tick = Duration::from_millis(TICK_MS);
+        let tick = Duration::from_millis(self.tier.tick_ms());
         let mut ended = Vec::new();
         // Another one goes first each time.
         let count = self.machines.len();
@@ -209,6 +230,7 @@ impl Bed {
     pub fn kill(&mut self, name: &MemberName, again: u64) {
         if let Some(machine) = self.machines.get_mut(name) {
             machine.kill();
+            self.net.killed(name);
             self.restarts.insert(name.clone(), again);
         }
     }
@@ -224,7 +246,7 @@ impl Bed {
     fn go_dark(&mut self, name: &MemberName, again: u64) {
         if let Some(machine) = self.machines.get_mut(name) {
             machine.kill();
-            self.sim.crash(name.as_str());
+            self.net.crash(name);
             self.world.lock().power_off(name);
             self.restarts.insert(name.clone(), again);
         }
@@ -239,7 +261,10 @@ impl Bed {
             self.tally.journal_lost += u32::from(damage.journal_lost > 0);
             self.tally.store_lost += u32::from(damage.store_lost > 0);
             self.tally.torn += u32::from(damage.torn);
-            self.sim.bounce(name.as_str());
+            if damage.store_lost > 0 {
+                self.losses.push((name.clone(), self.now.ms()));
+            }
+            self.net.bounce(name);
             self.world.lock().power_on(name);
         }
         if machine.is_running() { Ok(()) } else { self.start_process(name) }
@@ -252,6 +277,7 @@ impl Bed {
             && machine.is_running()
         {
             machine.freeze(pause, now);
+            self.net.set_frozen(name, true);
             if whole {
                 self.world.lock().set_frozen(name, true);
             }
@@ -265,16 +291,66 @@ impl Bed {
         if frozen {
             self.world.lock().set_frozen(name, false);
         }
+        self.net.set_frozen(name, false);
         self.machines.get_mut(name).map_or(0, |machine| machine.thaw(now))
     }
 
-    /// The network between machines, to do things to.
-    pub const fn net(&mut self) -> &mut turmoil::Sim<'static> {
-        &mut self.sim
+    /// Says again what a machine said before.
+    pub fn replay(&self, name: &MemberName) {
+        match (&self.net, self.machines.get(name)) {
+            (Net::Turmoil(_), Some(machine)) => {
+                for recording in machine.card.recordings() {
+                    machine.card.replay(recording);
+                }
+            }
+            (Net::Ether(ether), _) => ether.replay(name),
+            (Net::Turmoil(_), None) => {}
+        }
     }
 
-    /// A machine's address in the network.
-    pub fn ip(&self, name: &MemberName) -> IpAddr {
-        self.sim.lookup(name.as_str())
+    /// The network between machines, to do things to.
+    pub const fn net(&mut self) -> &mut Net {
+        &mut self.net
     }
+}
+
+fn turmoil_net(seed: u64, latency_max: u64) -> turmoil::Sim<'static> {
+    turmoil::Builder::new()
+        .rng_seed(seed)
+        .epoch(std::time::UNIX_EPOCH + Duration::from_millis(EPOCH_MS))
+        .simulation_duration(Duration::from_secs(3600))
+        .tick_duration(Duration::from_millis(Tier::Whole.tick_ms()))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(Duration::from_millis(latency_max))
+        .tcp_capacity(1 << 16)
+        .build()
+}
+
+fn ether(seed: u64, cluster: &Cluster, latency: u64, tuning: Tuning, watch: &Watch) -> Ether {
+    let seat = |name: &MemberName| (name.clone(), cluster.node(name), cluster.address(name));
+    Ether::new(MakeEther {
+        seed,
+        seats: cluster.agents().map(seat).collect(),
+        latency,
+        snapshot_every: tuning.snapshot_entries,
+        founding: found::entries(cluster, EPOCH_MS),
+        watch: watch.clone(),
+    })
+}
+
+/// A person's way to each agent.
+#[expect(clippy::unwrap_used, reason = "people's names are literals that are valid")]
+fn counters(person: Person, cluster: &Cluster, net: &Net, card: &Card) -> Vec<Counter> {
+    let dialer = SimDialer::new(card.clone(), cluster.places.clone());
+    let me = MemberName::new(person.name()).unwrap();
+    let counter = |agent: &MemberName| match net {
+        Net::Turmoil(_) => {
+            let channel = dialer.channel(&cluster.address(agent), ExpectedPeer::AnyNode);
+            Counter::Client(OperatorClient::new(channel, MESSAGE_MAX))
+        }
+        Net::Ether(ether) => {
+            Counter::Office(LightOffice::new(me.clone(), person.role(), agent.clone(), ether.clone()))
+        }
+    };
+    cluster.agents().map(counter).collect()
 }

@@ -68,7 +68,8 @@ pub fn check_waits(waits: &[Wait]) -> Result<(), Stuck> {
 
 /// What waits, in a line.
 pub fn told(waits: &[Wait]) -> String {
-    let told = waits.iter().map(|wait| format!("[{} {} {}: {}]", wait.owner, wait.subject, wait.code, wait.text));
+    let told =
+        waits.iter().map(|wait| format!("[{} {} {}: {}]", wait.owner, wait.subject, wait.code, wait.text));
     told.collect::<Vec<_>>().join(" ")
 }
 

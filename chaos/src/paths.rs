@@ -5,7 +5,7 @@ use crate::{
     fault::{Kind, Schedule, nemesis::Strike},
     people::{Deed, Outcome},
     watch::{Observation, Seen},
-    world::{Fact, Line, UnitEnd},
+    world::{Fact, Line, NEW, OLD, UnitEnd},
 };
 use lockkeeper_core::ids::{MemberName, Token};
 use std::collections::BTreeMap;
@@ -43,6 +43,11 @@ pub enum Path {
     SaidDone,
     SaidFailed,
     Regranted,
+    LongPause,
+    TakenUntouched,
+    TakenTouched,
+    TakenFinished,
+    VoteAnew,
     Completed,
     Aborted,
     NeedsPerson,
@@ -50,7 +55,7 @@ pub enum Path {
 
 impl Path {
     /// Every path.
-    pub const ALL: [Path; 32] = [
+    pub const ALL: [Path; 37] = [
         Path::FaultInGrant,
         Path::FaultOnHolder,
         Path::LeaderChangedInGrant,
@@ -80,6 +85,11 @@ impl Path {
         Path::SaidDone,
         Path::SaidFailed,
         Path::Regranted,
+        Path::LongPause,
+        Path::TakenUntouched,
+        Path::TakenTouched,
+        Path::TakenFinished,
+        Path::VoteAnew,
         Path::Completed,
         Path::Aborted,
         Path::NeedsPerson,
@@ -117,6 +127,11 @@ impl Path {
             Path::SaidDone => "effect said done and was not",
             Path::SaidFailed => "effect said failed and was done",
             Path::Regranted => "upgraded under a second grant",
+            Path::LongPause => "pause longer than lost_after",
+            Path::TakenUntouched => "lost holder out, database untouched",
+            Path::TakenTouched => "lost holder out, database touched",
+            Path::TakenFinished => "lost holder out, database finished",
+            Path::VoteAnew => "voted anew after its store lost bytes",
             Path::Completed => "completed",
             Path::Aborted => "aborted",
             Path::NeedsPerson => "needs a person, with a code",
@@ -189,6 +204,11 @@ impl Evidence<'_> {
             Path::Regranted => {
                 self.events("is elected to upgrade") > 1 && self.events("upgrade-database main done") > 0
             }
+            Path::LongPause => self.strikes.iter().any(|s| s.kind.pauses() && s.lasts > self.lost_after),
+            Path::TakenUntouched => self.taken(|schema| schema == OLD.1),
+            Path::TakenTouched => self.taken(|schema| schema > OLD.1 && schema < NEW.1),
+            Path::TakenFinished => self.taken(|schema| schema == NEW.1),
+            Path::VoteAnew => self.voted_anew(),
             Path::Completed => self.bed.people.outcome() == Some(Outcome::Completed),
             Path::Aborted => self.bed.people.outcome() == Some(Outcome::Aborted),
             Path::NeedsPerson => matches!(self.bed.people.outcome(), Some(Outcome::NeedsPerson(_))),
@@ -206,6 +226,31 @@ impl Evidence<'_> {
 
     fn deed(&self, what: &str, answer: &str) -> bool {
         self.deeds.iter().any(|deed| deed.what.contains(what) && deed.answer.contains(answer))
+    }
+
+    /// A holder was lost, and what the database was when it was proven out.
+    fn taken(&self, judged: impl Fn(u32) -> bool) -> bool {
+        let lost = self.seen.iter().find_map(|o| match &o.seen {
+            Seen::Event { text, .. } if text.contains("HALT: upgrader-lost") => Some(o.at),
+            _ => None,
+        });
+        let out = |line: &&Line, lost: u64| {
+            line.at >= lost && matches!(line.fact, Fact::HolderOut { schema, .. } if judged(schema))
+        };
+        lost.is_some_and(|lost| self.lines.iter().any(|line| out(&line, lost)))
+    }
+
+    /// Bytes of a machine's store were lost with its power, and it voted in a later term than before.
+    fn voted_anew(&self) -> bool {
+        let vote = |o: &&Observation, who: &MemberName| match o.seen {
+            Seen::Vote { term, .. } if o.who == *who => Some((o.at, term)),
+            _ => None,
+        };
+        self.bed.losses.iter().any(|(who, lost)| {
+            let votes: Vec<_> = self.seen.iter().filter_map(|o| vote(&o, who)).collect();
+            let before = votes.iter().filter(|(at, _)| at <= lost).map(|(_, term)| *term).max();
+            votes.iter().any(|(at, term)| at > lost && Some(*term) > before)
+        })
     }
 
     /// A node began to lead between a grant's opening and its end.
@@ -241,7 +286,9 @@ impl Evidence<'_> {
         }
         self.seen.iter().any(|o| {
             matches!(o.seen, Seen::Started { .. })
-                && spans.iter().any(|(holder, began, ended)| o.who == *holder && (*began..*ended).contains(&o.at))
+                && spans
+                    .iter()
+                    .any(|(holder, began, ended)| o.who == *holder && (*began..*ended).contains(&o.at))
         })
     }
 

@@ -4,11 +4,12 @@
 //! that the API does not say.
 
 mod advice;
+mod counter;
 mod desk;
 
 use crate::{
     cluster::Cluster,
-    sim::{Hello, SimClock, SimDialer},
+    sim::{Hello, SimClock},
 };
 use desk::Desk;
 use lockkeeper_core::{
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub use advice::Wait;
+pub use counter::Counter;
 
 /// Something the operator is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,19 +167,23 @@ impl Person {
         }
     }
 
+    /// What this person may do.
+    pub const fn role(self) -> Role {
+        match self {
+            Person::Ada => Role::Admin,
+            Person::Ola => Role::Operator,
+        }
+    }
+
     /// What the certificate of this person would say.
     #[expect(clippy::unwrap_used, reason = "the names are literals that are valid")]
     pub fn hello(self, cluster: &Cluster) -> Hello {
-        let role = match self {
-            Person::Ada => Role::Admin,
-            Person::Ola => Role::Operator,
-        };
-        Hello::operator(&cluster.id, &ActorName::new(self.name()).unwrap(), role)
+        Hello::operator(&cluster.id, &ActorName::new(self.name()).unwrap(), self.role())
     }
 
-    /// A person's day.
-    pub async fn live(self, people: People, cluster: Arc<Cluster>, dialer: SimDialer, clock: SimClock) {
-        let mut desk = Desk::new(self, people, &cluster, &dialer, clock);
+    /// A person's day, with a way to each agent.
+    pub async fn live(self, people: People, cluster: Arc<Cluster>, counters: Vec<Counter>, clock: SimClock) {
+        let mut desk = Desk::new(self, people, counters, clock);
         match self {
             Person::Ada => desk.administer(&cluster).await,
             Person::Ola => desk.operate().await,

@@ -3,7 +3,7 @@
 //! Most are in the product (the core's and the agent's `plant` modules); those of parts that the simulation replaces, the
 //! adapters and the disks, are in the stand-ins.
 
-use crate::invariant::Name;
+use crate::{invariant::Name, tier::Tier};
 
 /// A bug that can be planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +74,14 @@ impl Planted {
             Planted::ApplyDrifts => "apply-drifts",
             Planted::SyncLies => "sync-lies",
             Planted::JournalRots => "journal-rots",
+        }
+    }
+
+    /// Where it is looked for: in the light tier, which is cheap, if it was seen to be caught there.
+    pub const fn tier(self) -> Tier {
+        match self {
+            Planted::StopUndrained | Planted::CloseResetsSchema | Planted::ApplyUnapproved => Tier::Light,
+            _ => Tier::Whole,
         }
     }
 

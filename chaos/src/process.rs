@@ -178,7 +178,8 @@ impl Process {
         }
     }
 
-    async fn watch_group(&self, mut views: watch::Receiver<Arc<View>>) {
+    /// Shows every state that this process comes to.
+    pub async fn watch_group(&self, mut views: watch::Receiver<Arc<View>>) {
         let mut seen = LogIndex(0);
         loop {
             let view = views.borrow_and_update().clone();
@@ -206,8 +207,7 @@ impl Process {
             if !self.power.is_off() && now.vote != vote {
                 vote = now.vote;
                 if let Some(vote) = vote {
-                    let seen =
-                        Seen::Vote { term: vote.term.0, node: vote.node.0, committed: vote.committed };
+                    let seen = Seen::Vote { term: vote.term.0, node: vote.node.0, committed: vote.committed };
                     self.watch.saw(self.now.ms(), &self.me, seen);
                 }
             }
@@ -240,7 +240,7 @@ impl Process {
 }
 
 /// Passes on what the agent sees of its host.
-async fn tell_facts(
+pub async fn tell_facts(
     mut sights: watch::Receiver<Option<lockkeeper_agent::facts::Sight>>,
     report: watch::Sender<HostReport>,
 ) {
@@ -256,7 +256,8 @@ async fn tell_facts(
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with all its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,12 +1,29 @@
 //! What one run tells: a line of JSON from the process that ran the seed to the one that asked for it.
 
+use crate::tier::Tier;
 use serde_json::{Value, json};
+use std::{io::Write as _, path::Path};
+
+/// Names a directory into which tests put the tables they print, so that `tests/run` shows them although they passed.
+const TABLES: &str = "LOCKKEEPER_TABLES";
+
+/// Prints a test's table, and leaves it where `tests/run` looks for it.
+pub fn show(title: &str, text: &str) {
+    // A test that cannot print has nobody who reads.
+    let _unheard = writeln!(std::io::stdout(), "\n{title}\n\n{text}");
+    if let Some(folder) = std::env::var_os(TABLES) {
+        let file = Path::new(&folder).join(title.replace(' ', "-")).with_extension("txt");
+        let _unwritten = std::fs::write(file, format!("{title}\n\n{text}"));
+    }
+}
 
 /// One seed's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// How much of the stack was there.
+    pub tier: Tier,
     /// The planted bug, if one was.
     pub plant: Option<String>,
     /// Hash of the trace.
@@ -27,6 +44,14 @@ pub struct Report {
     pub in_grant: bool,
     /// Rare paths that were taken.
     pub paths: Vec<String>,
+    /// What can be turned and is not as it was before.
+    pub differences: Vec<String>,
+    /// Effects that were begun.
+    pub effects: u64,
+    /// The entry that started the rollout.
+    pub first_entry: u64,
+    /// The last entry.
+    pub last_entry: u64,
 }
 
 impl Report {
@@ -35,10 +60,16 @@ impl Report {
         self.broken.is_empty() && self.stuck.is_none()
     }
 
+    /// Whether everybody is at the target.
+    pub fn is_completed(&self) -> bool {
+        self.outcome.as_deref() == Some("Completed")
+    }
+
     /// One line of JSON.
     pub fn to_json(&self) -> String {
         json!({
             "seed": self.seed,
+            "tier": self.tier.as_str(),
             "plant": self.plant,
             "trace": self.trace,
             "lines": self.lines,
@@ -49,6 +80,10 @@ impl Report {
             "faults": self.faults,
             "in_grant": self.in_grant,
             "paths": self.paths,
+            "differences": self.differences,
+            "effects": self.effects,
+            "first_entry": self.first_entry,
+            "last_entry": self.last_entry,
         })
         .to_string()
     }
@@ -61,6 +96,7 @@ impl Report {
         let texts = |key: &str| Some(value.get(key)?.as_array()?.iter().filter_map(text).collect::<Vec<_>>());
         Some(Self {
             seed: value.get("seed")?.as_u64()?,
+            tier: if value.get("tier")? == Tier::Light.as_str() { Tier::Light } else { Tier::Whole },
             plant: value.get("plant").and_then(text),
             trace: value.get("trace").and_then(text)?,
             lines: value.get("lines")?.as_u64()?,
@@ -71,6 +107,10 @@ impl Report {
             faults: texts("faults")?,
             in_grant: value.get("in_grant")?.as_bool()?,
             paths: texts("paths")?,
+            differences: texts("differences")?,
+            effects: value.get("effects")?.as_u64()?,
+            first_entry: value.get("first_entry")?.as_u64()?,
+            last_entry: value.get("last_entry")?.as_u64()?,
         })
     }
 }
@@ -83,6 +123,7 @@ mod tests {
     fn a_report_reads_back() {
         let report = Report {
             seed: 7,
+            tier: Tier::Light,
             plant: Some("x".into()),
             trace: "abc".into(),
             lines: 3,
@@ -93,6 +134,10 @@ mod tests {
             faults: vec!["kill".into(), "kill".into()],
             in_grant: true,
             paths: vec!["completed".into()],
+            differences: vec!["the door".into()],
+            effects: 3,
+            first_entry: 9,
+            last_entry: 44,
         };
         assert_eq!(Report::from_json(&report.to_json()), Some(report));
     }

@@ -3,22 +3,28 @@
 use crate::{
     bed::{Bed, Make},
     fault::{Nemesis, Scene, Schedule},
-    invariant::{Case, Invariants},
+    invariant::{Case, Dump, Invariants},
     liveness::{self, Stuck},
     paths,
     plant::{self, Planted},
+    plot::Plot,
     report::Report,
+    tier::Tier,
     trace::Trace,
+    watch::Watch,
     world::{Shared, World},
 };
 use lockkeeper_coordinator::raft::Tuning;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{cell::RefCell, sync::Once};
 
 /// A rollout must have begun by then: nothing has gone wrong yet.
 const BEGIN_WITHIN_MS: u64 = 20_000;
 
 /// Faults stop at the latest so long after the rollout began, ms.
 const FAULTS_MS: u64 = 25_000;
+
+/// A process that the plot killed is started again so long afterwards, ms.
+const BACK_MS: u64 = 500;
 
 /// How often the rollout's stage is looked at for triggers, ms.
 const SCENE_EVERY: u64 = 5;
@@ -32,6 +38,10 @@ pub struct Ask {
     pub plant: Option<Planted>,
     /// Whether the trace's lines are kept for people.
     pub keep: bool,
+    /// How much of the stack is there.
+    pub tier: Tier,
+    /// What goes wrong.
+    pub plot: Plot,
 }
 
 /// A run under way.
@@ -43,22 +53,31 @@ struct Run {
     lines: usize,
     seen: usize,
     deeds: usize,
+    /// What is still to be done of the plot.
+    plot: Option<Plot>,
+    before: Dump,
 }
 
-/// Runs one seed. Once in the life of a process: `futures::select!` keeps a random number by thread.
+/// Runs one seed. Once in the life of a thread: `futures::select!` keeps a random number by thread.
 pub fn run(ask: Ask) -> (Report, Vec<String>) {
     plant::plant(ask.plant);
-    let panics = catch_panics();
-    let schedule = Schedule::new(ask.seed);
+    catch_panics();
+    let schedule = match ask.plot {
+        Plot::Seed => Schedule::new(ask.seed),
+        _ => Schedule::quiet(ask.seed),
+    };
     let cluster = schedule.shape.cluster();
-    let world = World::new(ask.seed, &cluster.members, &cluster.witnesses, schedule.shape.tool);
+    let mut world = World::new(ask.seed, &cluster.members, &cluster.witnesses, schedule.shape.tool);
+    world.strike = ask.plot.effect();
+    let before = Dump::of(&world);
     let tuning = Tuning {
         snapshot_entries: schedule.snapshot_entries,
         entries_kept: schedule.snapshot_entries / 4,
         ..Tuning::default()
     };
     let world = Shared::new(world);
-    let bed = Bed::new(Make { seed: ask.seed, cluster, tuning, world, latency_max: schedule.latency_max });
+    let latency_max = schedule.latency_max;
+    let bed = Bed::new(Make { seed: ask.seed, cluster, tuning, world, latency_max, tier: ask.tier });
     let mut run = Run {
         bed,
         invariants: Invariants::default(),
@@ -67,6 +86,8 @@ pub fn run(ask: Ask) -> (Report, Vec<String>) {
         lines: 0,
         seen: 0,
         deeds: 0,
+        plot: Some(ask.plot),
+        before,
     };
     run.trace.add(&format!("{schedule:?}"));
     // A task that panics ends its runtime, and that ends this: the report is made all the same.
@@ -75,21 +96,25 @@ pub fn run(ask: Ask) -> (Report, Vec<String>) {
         Ok(played) => played.err(),
         Err(_) => Some(Stuck::Panic("the simulation ended".into())),
     };
-    if let Some(panic) = panics.lock().unwrap_or_else(PoisonError::into_inner).first() {
-        stuck = Some(Stuck::Panic(panic.clone()));
+    if let Some(panic) = PANICS.take().into_iter().next() {
+        stuck = Some(Stuck::Panic(panic));
     }
     let report = run.report(ask, &schedule, stuck.as_ref());
     (report, run.trace.kept().to_vec())
 }
 
-/// Panics of simulated tasks go here; the simulation goes on as a process's others would.
-fn catch_panics() -> Arc<Mutex<Vec<String>>> {
-    let caught = Arc::new(Mutex::new(Vec::new()));
-    let sink = caught.clone();
-    std::panic::set_hook(Box::new(move |info| {
-        sink.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string());
-    }));
-    caught
+thread_local! {
+    /// Panics of tasks that this thread simulates.
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Panics of simulated tasks are kept; the simulation goes on as a process's others would.
+fn catch_panics() {
+    static ONCE: Once = Once::new();
+    PANICS.take();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|info| PANICS.with_borrow_mut(|panics| panics.push(info.to_string()))));
+    });
 }
 
 impl Run {
@@ -144,7 +169,8 @@ impl Run {
         while !(liveness::agree(&self.bed) && self.bed.all_up()) {
             self.step()?;
             if self.bed.now.ms() > until {
-                let applied: Vec<_> = self.bed.names().map(|n| (n.to_string(), self.bed.watch.applied(n))).collect();
+                let applied: Vec<_> =
+                    self.bed.names().map(|n| (n.to_string(), self.bed.watch.applied(n))).collect();
                 return Err(Stuck::Disagree(format!("{applied:?}")));
             }
         }
@@ -153,8 +179,34 @@ impl Run {
 
     fn step(&mut self) -> Result<(), Stuck> {
         self.bed.step().map_err(|error| Stuck::Panic(error.to_string()))?;
+        self.follow_plot();
         self.judge();
         Ok(())
+    }
+
+    /// Kills whom the plot says, once, where it says.
+    fn follow_plot(&mut self) {
+        let who = match self.plot {
+            Some(Plot::KillAtIndex(index, victim) | Plot::PowerAtIndex(index, victim)) => {
+                if self.bed.watch.newest().is_none_or(|state| state.applied.0 < index) {
+                    return;
+                }
+                victim.find(&self.bed, &Scene::of(&self.bed.watch))
+            }
+            Some(Plot::KillAtEffect(..) | Plot::PowerAtEffect(..)) => {
+                let struck = self.bed.world.lock().struck.take();
+                let Some(who) = struck else { return };
+                Some(who)
+            }
+            Some(Plot::Seed | Plot::Quiet) | None => return,
+        };
+        let power = self.plot.take().is_some_and(Plot::is_power);
+        let again = self.bed.now.ms() + BACK_MS;
+        match who {
+            Some(who) if power => self.bed.power_off(&who, again),
+            Some(who) => self.bed.kill(&who, again),
+            None => {}
+        }
     }
 
     /// Looks at what is new, with every oracle.
@@ -176,7 +228,8 @@ impl Run {
             self.trace.deed(deed);
         }
         let now = self.bed.now.ms();
-        let case = Case { now, world: &world, lines, seen: &seen, approved: approved.as_ref(), over: over.as_ref() };
+        let case =
+            Case { now, world: &world, lines, seen: &seen, approved: approved.as_ref(), over: over.as_ref() };
         self.invariants.look(&case);
         self.lines = world.books.lines().len();
     }
@@ -191,8 +244,13 @@ impl Run {
         let broken: Vec<_> =
             self.invariants.broken().map(|v| (v.name.as_str().to_owned(), v.to_string())).collect();
         let paths = paths::reached(&self.bed, self.nemesis.strikes(), schedule);
+        let (differences, effects) = {
+            let world = self.bed.world.lock();
+            (self.before.differences(&Dump::of(&world)), world.effects)
+        };
         Report {
             seed: ask.seed,
+            tier: ask.tier,
             plant: ask.plant.map(|plant| plant.as_str().to_owned()),
             trace: self.trace.hash(),
             lines: self.trace.count(),
@@ -203,6 +261,17 @@ impl Run {
             faults: self.nemesis.strikes().iter().map(|strike| strike.kind.word().to_owned()).collect(),
             in_grant: self.nemesis.strikes().iter().any(|strike| strike.in_grant),
             paths: paths.into_iter().map(|path| path.as_str().to_owned()).collect(),
+            differences,
+            effects,
+            first_entry: first_entry(&self.bed.watch),
+            last_entry: self.bed.watch.newest().map_or(0, |state| state.applied.0),
         }
     }
+}
+
+/// The entry that started the first rollout.
+fn first_entry(watch: &Watch) -> u64 {
+    let Some(state) = watch.newest() else { return 0 };
+    let past = state.history.iter().map(|rollout| rollout.id.0);
+    past.chain(state.rollout.as_ref().map(|rollout| rollout.id.0)).min().unwrap_or(0)
 }

@@ -2,11 +2,17 @@
 //!
 //! Starting processes is this module's whole business; a simulation must be alone in its process.
 
+pub mod plants;
 pub mod table;
 
-use crate::{plant::Planted, report::Report};
+use crate::{
+    plant::Planted,
+    report::Report,
+    run::{Ask, run},
+    tier::Tier,
+};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -52,7 +58,7 @@ impl Sweep {
                     loop {
                         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                         let Some(seed) = next else { return };
-                        let report = one(&self.program, seed, self.plant);
+                        let report = one(&self.program, seed, self.plant, Tier::Whole);
                         if report.as_ref().is_ok_and(|report| (self.until)(report, self.plant)) {
                             queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
                         }
@@ -68,13 +74,40 @@ impl Sweep {
     }
 }
 
+/// Runs all seeds in the light tier: each in a thread of its own, two at a time, in this process.
+pub fn light(seeds: Vec<u64>, plant: Option<Planted>) -> Vec<Ran> {
+    let order: BTreeMap<u64, usize> = seeds.iter().copied().zip(0..).collect();
+    let queue: Mutex<VecDeque<u64>> = Mutex::new(seeds.into());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(seed) = next else { return };
+                    let ask = Ask { seed, plant, tier: Tier::Light, ..Ask::default() };
+                    let ran = std::thread::spawn(move || run(ask).0).join();
+                    let report = ran.map_err(|_| "the simulation itself panicked".to_owned());
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(Ran { seed, report });
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|ran| order.get(&ran.seed).copied());
+    done
+}
+
 /// Runs one seed in a process of its own.
-pub fn one(program: &Path, seed: u64, plant: Option<Planted>) -> Result<Report, String> {
+pub fn one(program: &Path, seed: u64, plant: Option<Planted>, tier: Tier) -> Result<Report, String> {
     let failed = |error: io::Error| format!("{}: {error}", program.display());
     // `timeout` ends what hangs, because a process of ours cannot be trusted to end itself.
     let mut command = Command::new("timeout");
     command.arg("--kill-after=5").arg(LIMIT_SECS.to_string()).arg(program).args(["seed", "--json"]);
     command.arg(seed.to_string());
+    if tier == Tier::Light {
+        command.arg("--light");
+    }
     if let Some(plant) = plant {
         command.args(["--plant", plant.as_str()]);
     }
@@ -82,17 +115,19 @@ pub fn one(program: &Path, seed: u64, plant: Option<Planted>) -> Result<Report, 
     let text = String::from_utf8_lossy(&out.stdout);
     let report = text.lines().rev().find_map(Report::from_json);
     report.ok_or_else(|| {
-        let tail: Vec<_> = String::from_utf8_lossy(&out.stderr).lines().rev().take(5).map(str::to_owned).collect();
+        let tail: Vec<_> =
+            String::from_utf8_lossy(&out.stderr).lines().rev().take(5).map(str::to_owned).collect();
         format!("no report, {}: {}", out.status, tail.join(" | "))
     })
 }
 
 /// The command that repeats a seed.
-pub fn repeat(seed: u64, plant: Option<Planted>) -> String {
+pub fn repeat(seed: u64, plant: Option<Planted>, tier: Tier) -> String {
+    let light = if tier == Tier::Light { " --light" } else { "" };
     match plant {
-        None => format!("cargo run --release -p lockkeeper-chaos -- seed {seed} --trace"),
+        None => format!("cargo run --release -p lockkeeper-chaos -- seed {seed}{light} --trace"),
         Some(plant) => format!(
-            "cargo run --release -p lockkeeper-chaos --features plant -- seed {seed} --plant {} --trace",
+            "cargo run --release -p lockkeeper-chaos --features plant -- seed {seed}{light} --plant {} --trace",
             plant.as_str()
         ),
     }

@@ -2,6 +2,7 @@
 
 use lockkeeper_chaos::{
     paths::Path,
+    report::show,
     sweep::{Sweep, table::table},
 };
 
@@ -10,7 +11,8 @@ const SEEDS: u64 = 300;
 
 /// Seeds that once failed, or that go where few others do.
 fn kept() -> Vec<u64> {
-    let kept = include_str!("../seeds.txt").lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let kept =
+        include_str!("../seeds.txt").lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     kept.filter(|line| !line.is_empty()).map(|line| line.parse().expect("a seed")).collect()
 }
 
@@ -41,7 +43,7 @@ fn every_seed_keeps_every_invariant_and_nearly_all_end() {
     };
     let runs = sweep.run();
     let table = table(&runs, None);
-    println!("{table}");
+    show("simulation of the whole stack", &table.to_string());
     assert!(table.seeds >= 300, "{} seeds", table.seeds);
     let unsafe_ones: Vec<u64> = runs
         .iter()

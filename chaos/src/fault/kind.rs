@@ -95,6 +95,11 @@ impl Kind {
         }
     }
 
+    /// Whether it makes a process stand still and go on later.
+    pub const fn pauses(self) -> bool {
+        matches!(self, Kind::Stop(_) | Kind::Suspend(_))
+    }
+
     /// Whether it makes a machine fall silent for the others.
     pub const fn silences(self) -> bool {
         match self {

@@ -2,10 +2,10 @@
 
 pub mod kind;
 pub mod nemesis;
-pub mod schedule;
 pub mod scene;
+pub mod schedule;
 
 pub use kind::{Kind, Victim};
 pub use nemesis::Nemesis;
-pub use schedule::{Fault, Schedule, Trigger};
 pub use scene::Scene;
+pub use schedule::{Fault, Schedule, Trigger};

@@ -7,12 +7,13 @@ use super::{
 };
 use crate::{
     bed::Bed,
+    net::Net,
     people::Order,
     sim::Pause,
     world::{Login, Thing},
 };
 use lockkeeper_core::ids::MemberName;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// How long a killed process stays away at least and at most, ms: whoever watches over it starts it again soon.
 const AWAY_MS: u64 = 300;
@@ -54,7 +55,13 @@ pub struct Nemesis {
 impl Nemesis {
     /// For these faults, on a network whose messages ordinarily take up to `latency_max` ms.
     pub fn new(faults: Vec<Fault>, latency_max: u64) -> Self {
-        Self { waiting: faults, armed: BTreeMap::new(), healing: Vec::new(), strikes: Vec::new(), latency_max }
+        Self {
+            waiting: faults,
+            armed: BTreeMap::new(),
+            healing: Vec::new(),
+            strikes: Vec::new(),
+            latency_max,
+        }
     }
 
     /// Whether everything struck and was undone.
@@ -122,7 +129,8 @@ impl Nemesis {
         let who = find(bed, scene, fault.kind);
         let holder = scene.holder.is_some() && who == scene.holder;
         let in_grant = scene.holder.is_some();
-        let struck = Strike { at: now, kind: fault.kind, who: who.clone(), lasts: fault.lasts, in_grant, holder };
+        let struck =
+            Strike { at: now, kind: fault.kind, who: who.clone(), lasts: fault.lasts, in_grant, holder };
         self.strikes.push(struck);
         tracing::info!(now, kind = %fault.kind, who = ?who, lasts = fault.lasts, "strikes");
         do_it(bed, scene, &fault, who.as_ref(), now + fault.lasts);
@@ -131,13 +139,10 @@ impl Nemesis {
 
     fn heal(&self, bed: &mut Bed, kind: Kind, who: Option<&MemberName>) {
         match (kind, who) {
-            (Kind::Loss(..), Some(who)) => ways(bed, who, |net, a, b| net.set_link_fail_rate(a, b, 0.0)),
+            (Kind::Loss(..), Some(who)) => ways(bed, who, |net, a, b| net.set_loss(a, b, 0.0)),
             (Kind::Delay(..), Some(who)) => {
-                let max = Duration::from_millis(self.latency_max);
-                ways(bed, who, |net, a, b| {
-                    net.set_link_latency(a, b, Duration::from_millis(1));
-                    net.set_link_max_message_latency(a, b, max);
-                });
+                let max = self.latency_max;
+                ways(bed, who, |net, a, b| net.end_delay(a, b, max));
             }
             (Kind::Hold(_), Some(who)) => ways(bed, who, |net, a, b| net.release(a, b)),
             (Kind::Partition(_) | Kind::Mute(_) | Kind::Deaf(_), Some(who)) => {
@@ -155,10 +160,7 @@ impl Nemesis {
             (Kind::Stranger, _) => bed.world.lock().kick(|login| *login == Login::Stranger),
             (Kind::Echo(_), _) => bed.knobs.set_echo(0),
             (Kind::Person(Order::Pause), _) => bed.people.order(Order::Resume),
-            (
-                Kind::Kill(_) | Kind::Power(_) | Kind::Torn(..) | Kind::Replay(_) | Kind::Person(_),
-                _,
-            )
+            (Kind::Kill(_) | Kind::Power(_) | Kind::Torn(..) | Kind::Replay(_) | Kind::Person(_), _)
             | (_, None) => {}
         }
     }
@@ -171,10 +173,10 @@ fn with_time(bed: &Bed, who: &MemberName, change: impl FnOnce(&crate::sim::Machi
 }
 
 /// Does something to every way between the victim and the others.
-fn ways(bed: &mut Bed, who: &MemberName, act: impl Fn(&mut turmoil::Sim<'static>, &str, &str)) {
+fn ways(bed: &mut Bed, who: &MemberName, act: impl Fn(&mut Net, &MemberName, &MemberName)) {
     let others: Vec<_> = bed.names().filter(|name| *name != who).cloned().collect();
     for other in others {
-        act(bed.net(), who.as_str(), other.as_str());
+        act(bed.net(), who, &other);
     }
 }
 
@@ -195,17 +197,26 @@ fn find(bed: &Bed, scene: &Scene, kind: Kind) -> Option<MemberName> {
         | Kind::Drift(who, _)
         | Kind::Cut(who, _)
         | Kind::Replay(who) => who,
-        Kind::Misfortune(_) | Kind::Slowness(_) | Kind::Stranger | Kind::Echo(_) | Kind::Person(_) => return None,
+        Kind::Misfortune(_) | Kind::Slowness(_) | Kind::Stranger | Kind::Echo(_) | Kind::Person(_) => {
+            return None;
+        }
     };
-    let first = || bed.names().next().cloned();
-    match victim {
-        Victim::Leader => scene.leader.clone().or_else(first),
-        Victim::Holder => scene.holder.clone().or_else(|| scene.leader.clone()).or_else(first),
-        Victim::Executor => scene.executor.clone().or_else(|| scene.leader.clone()).or_else(first),
-        Victim::Worker => scene.assigned.values().next().cloned().or_else(first),
-        Victim::Number(number) => {
-            let count = bed.names().count();
-            bed.names().nth(number.checked_rem(count)?).cloned()
+    victim.find(bed, scene)
+}
+
+impl Victim {
+    /// Who that is now.
+    pub fn find(self, bed: &Bed, scene: &Scene) -> Option<MemberName> {
+        let first = || bed.names().next().cloned();
+        match self {
+            Victim::Leader => scene.leader.clone().or_else(first),
+            Victim::Holder => scene.holder.clone().or_else(|| scene.leader.clone()).or_else(first),
+            Victim::Executor => scene.executor.clone().or_else(|| scene.leader.clone()).or_else(first),
+            Victim::Worker => scene.assigned.values().next().cloned().or_else(first),
+            Victim::Number(number) => {
+                let count = bed.names().count();
+                bed.names().nth(number.checked_rem(count)?).cloned()
+            }
         }
     }
 }
@@ -213,16 +224,18 @@ fn find(bed: &Bed, scene: &Scene, kind: Kind) -> Option<MemberName> {
 fn do_it(bed: &mut Bed, scene: &Scene, fault: &Fault, who: Option<&MemberName>, until: u64) {
     match (fault.kind, who) {
         (Kind::Loss(_, rate), Some(who)) => {
-            ways(bed, who, |net, a, b| net.set_link_fail_rate(a, b, f64::from(rate) / 1000.0));
+            ways(bed, who, |net, a, b| net.set_loss(a, b, f64::from(rate) / 1000.0));
         }
         (Kind::Delay(_, ms), Some(who)) => {
-            ways(bed, who, |net, a, b| net.set_link_latency(a, b, Duration::from_millis(ms)));
+            ways(bed, who, |net, a, b| net.set_delay(a, b, ms));
         }
         (Kind::Hold(_), Some(who)) => ways(bed, who, |net, a, b| net.hold(a, b)),
         (Kind::Partition(_), Some(who)) => ways(bed, who, |net, a, b| net.partition(a, b)),
         (Kind::Mute(_), Some(who)) => ways(bed, who, |net, a, b| net.partition_oneway(a, b)),
         (Kind::Deaf(_), Some(who)) => ways(bed, who, |net, a, b| net.partition_oneway(b, a)),
-        (Kind::Kill(_), Some(who)) => bed.kill(who, until.clamp(bed.now.ms() + AWAY_MS, bed.now.ms() + BACK_MS)),
+        (Kind::Kill(_), Some(who)) => {
+            bed.kill(who, until.clamp(bed.now.ms() + AWAY_MS, bed.now.ms() + BACK_MS))
+        }
         (Kind::Power(_), Some(who)) => bed.power_off(who, until.max(bed.now.ms() + AWAY_MS)),
         (Kind::Torn(_, syncs), Some(who)) => {
             if let Some(machine) = bed.machine(who) {
@@ -232,7 +245,9 @@ fn do_it(bed: &mut Bed, scene: &Scene, fault: &Fault, who: Option<&MemberName>, 
         (Kind::Stop(_), Some(who)) => bed.freeze(who, Pause::Stopped, false),
         (Kind::Suspend(_), Some(who)) => bed.freeze(who, Pause::Suspended, true),
         (Kind::Skew(_, ms), Some(who)) => with_time(bed, who, |time| time.set_skew(ms)),
-        (Kind::Drift(_, micros), Some(who)) => with_time(bed, who, |time| time.set_drift(micros, bed.now.ms())),
+        (Kind::Drift(_, micros), Some(who)) => {
+            with_time(bed, who, |time| time.set_drift(micros, bed.now.ms()))
+        }
         (Kind::Cut(_, thing), Some(who)) => cut(bed, who, thing),
         (Kind::Misfortune(per_mille), _) => bed.world.lock().luck.per_mille = per_mille,
         (Kind::Slowness(times), _) => bed.world.lock().luck.slowness = times,
@@ -245,11 +260,7 @@ fn do_it(bed: &mut Bed, scene: &Scene, fault: &Fault, who: Option<&MemberName>, 
         }
         (Kind::Echo(per_mille), _) => bed.knobs.set_echo(per_mille),
         (Kind::Replay(_), Some(who)) => {
-            if let Some(machine) = bed.machine(who) {
-                for recording in machine.card.recordings() {
-                    machine.card.replay(recording);
-                }
-            }
+            bed.replay(who);
         }
         (Kind::Person(Order::Retry(_)), _) => bed.people.order(Order::Retry(scene.failed.unwrap_or(1))),
         (Kind::Person(order), _) => bed.people.order(order),

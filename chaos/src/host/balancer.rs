@@ -61,7 +61,11 @@ impl FakeHost {
         Ok(Postcheck::NotYet(format!("{admin}, {sessions} sessions")))
     }
 
-    pub(super) async fn look_admitted(&self, step: &BalancerServer, work: &Work) -> Result<Precheck, Failure> {
+    pub(super) async fn look_admitted(
+        &self,
+        step: &BalancerServer,
+        work: &Work,
+    ) -> Result<Precheck, Failure> {
         let (admin, _, up) = self.server(&step.member).await?;
         let wanted = wanted(work);
         if admin == wanted && (up || wanted != Admin::Ready) {
@@ -96,7 +100,11 @@ impl FakeHost {
         Ok(())
     }
 
-    pub(super) async fn prove_admitted(&self, step: &BalancerServer, work: &Work) -> Result<Postcheck, Failure> {
+    pub(super) async fn prove_admitted(
+        &self,
+        step: &BalancerServer,
+        work: &Work,
+    ) -> Result<Postcheck, Failure> {
         let (admin, _, up) = self.server(&step.member).await?;
         let wanted = wanted(work);
         if admin != wanted {

@@ -215,7 +215,8 @@ impl FakeHost {
                 world.database.schema = OLD.1;
             }
             if let Some((_, token, _)) = &was {
-                world.note(None, Some(by), Fact::HolderOut { token: *token });
+                let schema = world.database.schema;
+                world.note(None, Some(by), Fact::HolderOut { token: *token, schema });
             }
             was.is_some()
         });
@@ -234,10 +235,16 @@ impl FakeHost {
         !plant::is(Planted::CloseLeavesSessions) && self.world().database.writers().any(holder)
     }
 
-    pub(super) async fn prove_closed(&self, step: &DatabaseAction, work: &Work) -> Result<Postcheck, Failure> {
+    pub(super) async fn prove_closed(
+        &self,
+        step: &DatabaseAction,
+        work: &Work,
+    ) -> Result<Postcheck, Failure> {
         self.reach(Thing::Database).await?;
         let world = self.world();
-        if world.database.admitted.is_some() || world.database.ledger != Some((work.token, LedgerState::Closed)) {
+        if world.database.admitted.is_some()
+            || world.database.ledger != Some((work.token, LedgerState::Closed))
+        {
             return Ok(Postcheck::Refuted(failure("SIM37", "the grant is not closed")));
         }
         let holder = |login: &Login| matches!(login, Login::Grant { .. });

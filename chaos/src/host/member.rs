@@ -58,7 +58,10 @@ impl FakeHost {
             return Precheck::AlreadyDone(proven("linked"));
         }
         if !self.is_staged(step.version.as_str()) {
-            return Precheck::Mismatch { expected: format!("{} staged", step.version), found: "nothing".into() };
+            return Precheck::Mismatch {
+                expected: format!("{} staged", step.version),
+                found: "nothing".into(),
+            };
         }
         Precheck::Ready { captured: String::new() }
     }
@@ -134,9 +137,10 @@ impl FakeHost {
             Service::Serving { version, session: Some(_) } if version == step.version.as_str() => {
                 Precheck::AlreadyDone(given_back(work, RUNNING))
             }
-            Service::Serving { version, .. } => {
-                Precheck::Mismatch { expected: format!("stopped, or running {}", step.version), found: version }
-            }
+            Service::Serving { version, .. } => Precheck::Mismatch {
+                expected: format!("stopped, or running {}", step.version),
+                found: version,
+            },
             Service::Starting { .. } | Service::Stopping { .. } => {
                 Precheck::Unknown("it is neither running nor stopped".into())
             }
@@ -169,7 +173,9 @@ impl FakeHost {
                 Postcheck::Proven(given_back(work, RUNNING))
             }
             Service::Starting { .. } => Postcheck::NotYet("it still starts".into()),
-            Service::Serving { version, .. } => Postcheck::Refuted(failure("SIM07", format!("{version} runs"))),
+            Service::Serving { version, .. } => {
+                Postcheck::Refuted(failure("SIM07", format!("{version} runs")))
+            }
             Service::Stopped | Service::Stopping { .. } | Service::None => {
                 Postcheck::Refuted(failure("SIM08", "it does not run"))
             }

@@ -10,6 +10,7 @@ mod member;
 mod upgrade;
 
 use crate::{
+    plot::Side,
     sim::{Power, SimClock},
     world::{EffectId, Fact, Misfortune, Shared, Thing, World},
 };
@@ -182,6 +183,41 @@ impl FakeHost {
         }
     }
 
+    fn count_effect(&self) -> u64 {
+        let mut world = self.world();
+        world.effects += 1;
+        world.effects
+    }
+
+    /// Never returns at the place where this run's process is to be killed.
+    async fn strike(&self, number: u64, side: Side) {
+        let here = {
+            let mut world = self.world();
+            let here = world.strike == Some((number, side));
+            if here {
+                world.strike = None;
+                world.struck = Some(self.me.clone());
+            }
+            here
+        };
+        if here {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn act_with_luck(&self, work: &Work, started: &(dyn Fn(Unit) + Send + Sync)) -> Acted {
+        let by = self.effect(work);
+        match self.misfortune(work, &by) {
+            None => self.act(work, started).await,
+            Some(Misfortune::FailsUndone) => Err(failure("SIM02", "it failed")),
+            Some(Misfortune::FailsDone) => {
+                self.act(work, started).await?;
+                Err(failure("SIM03", "it failed, it says"))
+            }
+            Some(Misfortune::SaysDone) => Ok(()),
+        }
+    }
+
     /// What goes wrong with the next effect, if anything does. The upgrade tool has misfortunes of its own.
     fn misfortune(&self, work: &Work, by: &EffectId) -> Option<Misfortune> {
         if matches!(work.action, Action::UpgradeDatabase(_)) {
@@ -198,7 +234,9 @@ impl FakeHost {
 /// What an action acts on, as the world sees it.
 fn target(work: &Work, me: &MemberName) -> Target {
     match &work.action {
-        Action::Drain(step) | Action::Admit(step) => Target::Balancer(step.balancer.clone(), step.member.clone()),
+        Action::Drain(step) | Action::Admit(step) => {
+            Target::Balancer(step.balancer.clone(), step.member.clone())
+        }
         Action::ProveNoWriters(step)
         | Action::Backup(step)
         | Action::ProveBackup(step)
@@ -228,16 +266,11 @@ impl Host for FakeHost {
 
     async fn perform(&self, work: &Work, started: &(dyn Fn(Unit) + Send + Sync)) -> Result<(), Failure> {
         self.live().await;
-        let by = self.effect(work);
-        match self.misfortune(work, &by) {
-            None => self.act(work, started).await,
-            Some(Misfortune::FailsUndone) => Err(failure("SIM02", "it failed")),
-            Some(Misfortune::FailsDone) => {
-                self.act(work, started).await?;
-                Err(failure("SIM03", "it failed, it says"))
-            }
-            Some(Misfortune::SaysDone) => Ok(()),
-        }
+        let number = self.count_effect();
+        self.strike(number, Side::Before).await;
+        let acted = self.act_with_luck(work, started).await;
+        self.strike(number, Side::After).await;
+        acted
     }
 
     async fn adopt(&self, _work: &Work, unit: &Unit) -> Result<(), Failure> {

@@ -14,7 +14,11 @@ fn unit(name: String) -> Unit {
 }
 
 impl FakeHost {
-    pub(super) async fn look_upgraded(&self, step: &UpgradeDatabase, work: &Work) -> Result<Precheck, Failure> {
+    pub(super) async fn look_upgraded(
+        &self,
+        step: &UpgradeDatabase,
+        work: &Work,
+    ) -> Result<Precheck, Failure> {
         let name = name(&self.effect(work));
         // One that ended while no agent looked is adopted too: its result waits in the spool.
         if self.world().units.contains_key(&name) {

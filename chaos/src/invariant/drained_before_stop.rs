@@ -33,7 +33,8 @@ impl Invariant for DrainedBeforeStop {
                 Fact::Admin { from, .. } => line.site.clone().map(|site| (site, *from)),
                 _ => None,
             };
-            let now = case.world.balancer.servers.iter().map(|(member, server)| (member.clone(), server.admin));
+            let now =
+                case.world.balancer.servers.iter().map(|(member, server)| (member.clone(), server.admin));
             self.admin = now.collect();
             self.admin.extend(case.lines.iter().rev().filter_map(before));
         }

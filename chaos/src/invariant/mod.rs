@@ -19,6 +19,8 @@ mod stale_refused;
 mod stays_alive;
 mod token_monotone;
 
+pub use owed_settled::Dump;
+
 use crate::{
     people::Outcome,
     watch::Observation,

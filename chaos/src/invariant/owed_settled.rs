@@ -23,8 +23,9 @@ enum Broken {
     LoginLeft,
 }
 
+/// Everything that a rollout may turn and must give back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Dump {
+pub struct Dump {
     admin: BTreeMap<MemberName, Admin>,
     enabled: BTreeMap<MemberName, bool>,
     open: bool,
@@ -35,16 +36,38 @@ pub struct OwedSettled {
     before: Option<Dump>,
 }
 
-fn dump(world: &World) -> Dump {
-    let members = world.sites.iter().filter(|(_, site)| site.service != Service::None);
-    Dump {
-        admin: world.balancer.servers.iter().map(|(member, server)| (member.clone(), server.admin)).collect(),
-        enabled: members.map(|(member, site)| (member.clone(), site.enabled)).collect(),
-        open: world.database.open,
+impl Dump {
+    /// As it is now.
+    pub fn of(world: &World) -> Self {
+        let members = world.sites.iter().filter(|(_, site)| site.service != Service::None);
+        Self {
+            admin: world.balancer.servers.iter().map(|(m, server)| (m.clone(), server.admin)).collect(),
+            enabled: members.map(|(member, site)| (member.clone(), site.enabled)).collect(),
+            open: world.database.open,
+        }
+    }
+
+    /// Each value that is not as it was.
+    pub fn differences(&self, after: &Self) -> Vec<String> {
+        self.compare(after).err().map(|broken| broken.to_string()).into_iter().collect()
+    }
+
+    fn compare(&self, now: &Self) -> Result<(), Broken> {
+        for (member, admin) in &self.admin {
+            compare(format!("the balancer's {member}"), &Some(admin), &now.admin.get(member))?;
+        }
+        for (member, enabled) in &self.enabled {
+            compare(format!("the start of {member}"), &Some(enabled), &now.enabled.get(member))?;
+        }
+        compare("the door", &self.open, &now.open)
     }
 }
 
-fn compare<T: PartialEq + std::fmt::Debug>(what: impl Into<String>, before: &T, after: &T) -> Result<(), Broken> {
+fn compare<T: PartialEq + std::fmt::Debug>(
+    what: impl Into<String>,
+    before: &T,
+    after: &T,
+) -> Result<(), Broken> {
     if before == after {
         return Ok(());
     }
@@ -57,20 +80,14 @@ impl Invariant for OwedSettled {
     }
 
     fn look(&mut self, case: &Case<'_>) -> Result<(), Box<dyn std::error::Error>> {
-        let now = dump(case.world);
+        let now = Dump::of(case.world);
         let before = self.before.get_or_insert_with(|| now.clone());
         let version = match case.over {
             Some(Outcome::Completed) => NEW.0,
             Some(Outcome::Aborted) => OLD.0,
             Some(Outcome::NeedsPerson(_)) | None => return Ok(()),
         };
-        for (member, admin) in &before.admin {
-            compare(format!("the balancer's {member}"), &Some(admin), &now.admin.get(member))?;
-        }
-        for (member, enabled) in &before.enabled {
-            compare(format!("the start of {member}"), &Some(enabled), &now.enabled.get(member))?;
-        }
-        compare("the door", &before.open, &now.open)?;
+        before.compare(&now)?;
         if case.world.database.admitted.is_some() {
             return Err(Broken::LoginLeft.into());
         }

@@ -31,7 +31,8 @@ impl Invariant for SameLogSameState {
     fn look(&mut self, case: &Case<'_>) -> Result<(), Box<dyn std::error::Error>> {
         for observation in case.seen {
             let Seen::State { index, digest } = &observation.seen else { continue };
-            let known = self.states.entry(*index).or_insert_with(|| (observation.who.clone(), digest.clone()));
+            let known =
+                self.states.entry(*index).or_insert_with(|| (observation.who.clone(), digest.clone()));
             if known.1 != *digest {
                 let ((one, a), other) = (known.clone(), observation.who.clone());
                 return Err(Broken { index: *index, one, a, other, b: digest.clone() }.into());

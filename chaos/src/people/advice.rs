@@ -54,7 +54,8 @@ impl Advice {
     pub fn read(json: &str) -> Option<Self> {
         let status: Value = serde_json::from_str(json).ok()?;
         let rollout = status.get("rollout")?;
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let wait = |value: &Value| Wait {
             subject: text(value, "subject"),
             code: text(value, "code"),
@@ -68,13 +69,18 @@ impl Advice {
             remedy: text(value, "remedy"),
         };
         let list = |key: &str| rollout.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-        let number = |value: &Value| value.get("id").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let number =
+            |value: &Value| value.get("id").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
         Some(Self {
             rollout: rollout.get("id").and_then(Value::as_u64),
             plan: rollout.get("plan").and_then(Value::as_str).map(str::to_owned),
             state: rollout.get("state").and_then(Value::as_str).map(str::to_owned),
             waits: list("why").iter().map(wait).collect(),
-            failed: list("steps").iter().filter(|s| text(s, "state") == "failed").filter_map(number).collect(),
+            failed: list("steps")
+                .iter()
+                .filter(|s| text(s, "state") == "failed")
+                .filter_map(number)
+                .collect(),
         })
     }
 
@@ -90,7 +96,10 @@ impl Advice {
             return step.or_else(|| self.failed.first().copied()).map_or(Move::Nothing, Move::Retry);
         }
         if let Some((_, rest)) = wait.remedy.split_once("lockkeeper takeover ") {
-            return rest.split_whitespace().next().map_or(Move::Nothing, |name| Move::Takeover(name.to_owned()));
+            return rest
+                .split_whitespace()
+                .next()
+                .map_or(Move::Nothing, |name| Move::Takeover(name.to_owned()));
         }
         if wait.remedy.contains("lockkeeper resume") {
             return Move::Resume;
@@ -114,7 +123,10 @@ mod tests {
     #[test]
     fn remedies_are_read_as_they_are_told() {
         assert_eq!(status("\"person\"", "mend the cause, then lockkeeper retry 12").next(), Move::Retry(12));
-        assert_eq!(status("\"person\"", "put it right by hand, then lockkeeper retry").next(), Move::Retry(7));
+        assert_eq!(
+            status("\"person\"", "put it right by hand, then lockkeeper retry").next(),
+            Move::Retry(7)
+        );
         let both = "mend the cause, then lockkeeper retry 9 (or: lockkeeper takeover main --reason R)";
         assert_eq!(status("\"person\"", both).next(), Move::Retry(9));
         let takeover = "restore the set, then lockkeeper takeover main --reason R";

@@ -1,14 +1,13 @@
 //! Where a person sits: with a way to every agent's operator API.
 
 use super::{
-    Deed, Order, Outcome, People, Person,
+    Counter, Deed, Order, Outcome, People, Person,
     advice::{Advice, Move},
 };
 use crate::{
     cluster::{Cluster, target},
-    sim::{SimClock, SimDialer, clock::EPOCH_MS},
+    sim::{SimClock, clock::EPOCH_MS},
 };
-use lockkeeper_coordinator::limits::MESSAGE_MAX;
 use lockkeeper_core::{
     ids::{PlanHash, RolloutId},
     plan::Plan,
@@ -16,9 +15,8 @@ use lockkeeper_core::{
     time::Millis,
 };
 use lockkeeper_proto::{
-    client::operator::{Answer, Control, OperatorClient, ViewKind},
+    client::operator::{Answer, Control},
     port::Clock as _,
-    transport::{Dialer as _, ExpectedPeer},
 };
 use std::sync::Arc;
 use tonic::Status;
@@ -36,7 +34,7 @@ const TRIES: u32 = 8;
 pub struct Desk {
     me: Person,
     people: People,
-    clients: Vec<OperatorClient>,
+    clients: Vec<Counter>,
     clock: SimClock,
     requests: u64,
     turn: usize,
@@ -44,11 +42,7 @@ pub struct Desk {
 
 impl Desk {
     /// A person's desk.
-    pub fn new(me: Person, people: People, cluster: &Cluster, dialer: &SimDialer, clock: SimClock) -> Self {
-        let client = |address: &String| {
-            OperatorClient::new(dialer.channel(address, ExpectedPeer::AnyNode), MESSAGE_MAX)
-        };
-        let clients = cluster.agents().map(|agent| client(&cluster.address(agent))).collect();
+    pub const fn new(me: Person, people: People, clients: Vec<Counter>, clock: SimClock) -> Self {
         Self { me, people, clients, clock, requests: 0, turn: 0 }
     }
 
@@ -57,7 +51,7 @@ impl Desk {
     }
 
     /// One agent after another.
-    fn client(&mut self) -> Option<OperatorClient> {
+    fn client(&mut self) -> Option<Counter> {
         self.turn = self.turn.wrapping_add(1);
         let at = self.turn.checked_rem(self.clients.len())?;
         self.clients.get(at).cloned()
@@ -71,7 +65,9 @@ impl Desk {
     fn note(&self, what: &str, answer: &Result<Answer, Status>) -> bool {
         let (answer, applied) = match answer {
             Ok(Answer::Reply(Reply::Applied { .. })) => ("applied".to_owned(), true),
-            Ok(Answer::Reply(Reply::Rejected(rejection))) => (format!("rejected: {}", rejection.code()), false),
+            Ok(Answer::Reply(Reply::Rejected(rejection))) => {
+                (format!("rejected: {}", rejection.code()), false)
+            }
             Ok(Answer::Faults(faults)) => (format!("faults: {faults}"), false),
             Err(status) => (format!("no answer: {}", status.message()), false),
         };
@@ -84,7 +80,7 @@ impl Desk {
     /// Asks one agent after another, with the same id, until one answers.
     async fn change<F, Fut>(&mut self, what: &str, ask: F) -> Result<Answer, Status>
     where
-        F: Fn(OperatorClient, String) -> Fut,
+        F: Fn(Counter, String) -> Fut,
         Fut: Future<Output = Result<Answer, Status>>,
     {
         let id = self.request();
@@ -108,7 +104,7 @@ impl Desk {
             let set = self
                 .change("sets the cluster file", move |client, id| {
                     let text = text.clone();
-                    async move { client.cluster_apply(id, "cluster.toml".into(), text, String::new()).await }
+                    async move { client.cluster_apply(id, text).await }
                 })
                 .await;
             if matches!(set, Ok(Answer::Reply(Reply::Applied { .. }))) {
@@ -128,7 +124,7 @@ impl Desk {
                 let approved = self
                     .change("approves", move |client, id| {
                         let plan = plan.clone();
-                        async move { client.approve(id, plan, "admin".into(), "CHG-1".into()).await }
+                        async move { client.approve(id, plan).await }
                     })
                     .await;
                 if matches!(approved, Ok(Answer::Reply(Reply::Applied { .. }))) {
@@ -176,7 +172,7 @@ impl Desk {
         loop {
             self.rest().await;
             let Some(client) = self.client() else { continue };
-            let made = client.plan(target().into(), "offline".into(), String::new()).await;
+            let made = client.plan(target().into()).await;
             let Ok(planned) = made else { continue };
             match serde_json::from_str::<Plan>(&planned.plan) {
                 Ok(plan) => {
@@ -218,8 +214,7 @@ impl Desk {
     }
 
     async fn control(&mut self, what: Control, word: &str) -> Result<Answer, Status> {
-        self.change(word, move |client, id| async move { client.control(id, what, "as ordered".into()).await })
-            .await
+        self.change(word, move |client, id| async move { client.control(id, what).await }).await
     }
 
     async fn retry(&mut self, step: u32) -> Result<Answer, Status> {
@@ -229,9 +224,9 @@ impl Desk {
 
     async fn take_over(&mut self, database: String) -> Result<Answer, Status> {
         let what = format!("takes {database} over");
-        let ask = move |client: OperatorClient, id| {
+        let ask = move |client: Counter, id| {
             let database = database.clone();
-            async move { client.takeover(id, database, String::new(), "as advised".into()).await }
+            async move { client.takeover(id, database).await }
         };
         self.change(&what, ask).await
     }
@@ -239,7 +234,7 @@ impl Desk {
     /// Looks once and does the next thing that is asked of a person.
     async fn follow_advice(&mut self) -> Option<Outcome> {
         let client = self.client()?;
-        let json = client.view(ViewKind::Status, true).await.ok()?;
+        let json = client.status().await.ok()?;
         let advice = Advice::read(&json)?;
         {
             let mut inner = self.people.lock();

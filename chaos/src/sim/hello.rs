@@ -51,7 +51,9 @@ impl Hello {
             PeerIdentity::Node { cluster, name, incarnation } => {
                 Ok(format!("node {} {name} {}\n", cluster.0, incarnation.0))
             }
-            PeerIdentity::Operator { cluster, name, role } => Ok(format!("operator {} {name} {role}\n", cluster.0)),
+            PeerIdentity::Operator { cluster, name, role } => {
+                Ok(format!("operator {} {name} {role}\n", cluster.0))
+            }
             PeerIdentity::Unix { .. } | PeerIdentity::Joining => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -63,7 +63,11 @@ impl Machine {
     }
 
     /// Starts a process.
-    pub fn start(&mut self, seed: u64, main: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub fn start(
+        &mut self,
+        seed: u64,
+        main: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)

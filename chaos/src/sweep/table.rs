@@ -1,7 +1,7 @@
 //! The table a sweep prints: seeds, failures, faults by kind, rare paths, and how to repeat what failed.
 
 use super::{Ran, repeat};
-use crate::{paths::Path, plant::Planted};
+use crate::{paths::Path, plant::Planted, tier::Tier};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What a sweep came to.
@@ -24,6 +24,7 @@ pub struct Table {
 pub fn table(runs: &[Ran], plant: Option<Planted>) -> Table {
     let mut table = Table { seeds: runs.len(), ..Table::default() };
     let (mut virtual_ms, mut failures) = (0, String::new());
+    let tier = runs.iter().find_map(|ran| ran.report.as_ref().ok()).map_or(Tier::Whole, |report| report.tier);
     for ran in runs {
         match &ran.report {
             Ok(report) => {
@@ -38,15 +39,16 @@ pub fn table(runs: &[Ran], plant: Option<Planted>) -> Table {
                 if !report.is_good() {
                     table.failed.push(ran.seed);
                     let broken = report.broken.iter().map(|(_, text)| text.as_str());
-                    let all: Vec<_> = broken.chain(report.stuck.iter().map(|(_, text)| text.as_str())).collect();
+                    let all: Vec<_> =
+                        broken.chain(report.stuck.iter().map(|(_, text)| text.as_str())).collect();
                     add(&mut failures, format_args!("seed {}: {}", ran.seed, all.join("; ")));
-                    add(&mut failures, format_args!("    {}", repeat(ran.seed, plant)));
+                    add(&mut failures, format_args!("    {}", repeat(ran.seed, plant, tier)));
                 }
             }
             Err(error) => {
                 table.failed.push(ran.seed);
                 add(&mut failures, format_args!("seed {}: {error}", ran.seed));
-                add(&mut failures, format_args!("    {}", repeat(ran.seed, plant)));
+                add(&mut failures, format_args!("    {}", repeat(ran.seed, plant, tier)));
             }
         }
     }

@@ -125,7 +125,8 @@ impl World {
             .map(|(member, _)| member.clone())
             .collect();
         self.balancer.turn = self.balancer.turn.wrapping_add(1);
-        let Some(member) = self.balancer.turn.checked_rem(ready.len()).and_then(|at| ready.get(at)).cloned() else {
+        let Some(member) = self.balancer.turn.checked_rem(ready.len()).and_then(|at| ready.get(at)).cloned()
+        else {
             return;
         };
         let answer = self.sites.get(&member).and_then(|site| site.answers()).map(str::to_owned);

@@ -62,8 +62,8 @@ pub enum Fact {
     LedgerRefused { token: Token, highest: Token },
     /// A login was made for a grant's holder.
     HolderAdmitted { token: Token, holder: MemberName },
-    /// That login is gone and its sessions with it.
-    HolderOut { token: Token },
+    /// That login is gone and its sessions with it; the schema was so then.
+    HolderOut { token: Token, schema: u32 },
     /// A session began.
     Connected { who: Principal },
     /// A session ended or was ended.

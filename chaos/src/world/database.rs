@@ -121,10 +121,9 @@ impl Database {
     pub fn lets_in(&self, login: &Login) -> bool {
         match login {
             Login::App(_) | Login::Stranger => self.open,
-            Login::Grant { holder, token, verifier } => self
-                .admitted
-                .as_ref()
-                .is_some_and(|(h, t, v)| h == holder && t == token && v == verifier),
+            Login::Grant { holder, token, verifier } => {
+                self.admitted.as_ref().is_some_and(|(h, t, v)| h == holder && t == token && v == verifier)
+            }
         }
     }
 
@@ -190,7 +189,8 @@ impl World {
         }
         if now >= self.database.next_row {
             self.database.next_row = now + 250;
-            let serving = self.database.sessions.values().filter(|s| matches!(s.login, Login::App(_))).count();
+            let serving =
+                self.database.sessions.values().filter(|s| matches!(s.login, Login::App(_))).count();
             self.database.rows += u64::try_from(serving).unwrap_or(0);
         }
     }

@@ -19,6 +19,7 @@ pub use shared::Shared;
 pub use site::{Service, Site};
 pub use unit::{Tool, Unit, UnitEnd};
 
+use crate::plot::Side;
 use lockkeeper_core::ids::MemberName;
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,12 @@ pub struct World {
     pub cut: BTreeSet<(MemberName, Thing)>,
     /// What happened.
     pub books: Books,
+    /// Effects that were begun, over all hosts.
+    pub effects: u64,
+    /// Whoever comes there stands still for ever, and is named in `struck`.
+    pub strike: Option<(u64, Side)>,
+    /// Who came there.
+    pub struck: Option<MemberName>,
 }
 
 impl World {
@@ -73,6 +80,9 @@ impl World {
             luck: Luck { tool, ..Luck::default() },
             cut: BTreeSet::new(),
             books: Books::default(),
+            effects: 0,
+            strike: None,
+            struck: None,
         };
         for member in members {
             let session = world.database.connect(Login::App(member.clone()));

@@ -197,7 +197,9 @@ impl World {
             .iter()
             .filter(|(_, site)| site.powered && !site.frozen)
             .filter_map(|(member, site)| match &site.service {
-                Service::Serving { version, session: Some(id) } if !self.database.sessions.contains_key(id) => {
+                Service::Serving { version, session: Some(id) }
+                    if !self.database.sessions.contains_key(id) =>
+                {
                     Some((member.clone(), version.clone(), false))
                 }
                 Service::Serving { version, session: None } if self.database.open => {

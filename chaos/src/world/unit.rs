@@ -58,7 +58,8 @@ impl World {
     /// Starts the tool as a unit. It logs in with the secret of its grant at once.
     pub fn start_unit(&mut self, name: &str, site: &MemberName, by: &EffectId) {
         self.note(Some(site), Some(by), Fact::UnitStarted { unit: name.to_owned() });
-        let verifier = self.sites.get(site).and_then(|s| s.secrets.get(&by.token)).cloned().unwrap_or_default();
+        let verifier =
+            self.sites.get(site).and_then(|s| s.secrets.get(&by.token)).cloned().unwrap_or_default();
         let login = Login::Grant { holder: site.clone(), token: by.token, verifier };
         let session = self.log_in(site, login);
         let half_done = self.database.schema != OLD.1 && self.database.schema != NEW.1;
