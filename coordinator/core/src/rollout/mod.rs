@@ -14,7 +14,9 @@ pub mod pairs;
 pub mod rejection;
 mod remedy;
 pub mod state;
+mod survey;
 pub mod why;
+pub mod word;
 
 pub use apply::apply;
 pub use assignment::{Assignment, assignments_for};
@@ -23,3 +25,4 @@ pub use next::{Facts, MemberSight, next};
 pub use rejection::Rejection;
 pub use state::{Rollout, State, Status, StepPhase, StepRecord};
 pub use why::{Owner, Why, why};
+pub use word::Word;
