@@ -338,19 +338,25 @@ fn ether(seed: u64, cluster: &Cluster, latency: u64, tuning: Tuning, watch: &Wat
     })
 }
 
-/// A person's way to each agent.
+/// Makes a person's way to each agent. A channel belongs to the runtime it is made in, so this is called on the person's
+/// own machine.
 #[expect(clippy::unwrap_used, reason = "people's names are literals that are valid")]
-fn counters(person: Person, cluster: &Cluster, net: &Net, card: &Card) -> Vec<Counter> {
+fn counters(person: Person, cluster: &Cluster, net: &Net, card: &Card) -> impl FnOnce() -> Vec<Counter> + use<> {
     let dialer = SimDialer::new(card.clone(), cluster.places.clone());
     let me = MemberName::new(person.name()).unwrap();
-    let counter = |agent: &MemberName| match net {
-        Net::Turmoil(_) => {
-            let channel = dialer.channel(&cluster.address(agent), ExpectedPeer::AnyNode);
-            Counter::Client(OperatorClient::new(channel, MESSAGE_MAX))
-        }
-        Net::Ether(ether) => {
-            Counter::Office(LightOffice::new(me.clone(), person.role(), agent.clone(), ether.clone()))
-        }
+    let ether = match net {
+        Net::Turmoil(_) => None,
+        Net::Ether(ether) => Some(ether.clone()),
     };
-    cluster.agents().map(counter).collect()
+    let agents: Vec<_> = cluster.agents().map(|agent| (agent.clone(), cluster.address(agent))).collect();
+    move || {
+        let counter = |(agent, address): (MemberName, String)| match &ether {
+            None => {
+                let channel = dialer.channel(&address, ExpectedPeer::AnyNode);
+                Counter::Client(OperatorClient::new(channel, MESSAGE_MAX))
+            }
+            Some(ether) => Counter::Office(LightOffice::new(me.clone(), person.role(), agent, ether.clone())),
+        };
+        agents.into_iter().map(counter).collect()
+    }
 }

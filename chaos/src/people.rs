@@ -182,8 +182,14 @@ impl Person {
     }
 
     /// A person's day, with a way to each agent.
-    pub async fn live(self, people: People, cluster: Arc<Cluster>, counters: Vec<Counter>, clock: SimClock) {
-        let mut desk = Desk::new(self, people, counters, clock);
+    pub async fn live(
+        self,
+        people: People,
+        cluster: Arc<Cluster>,
+        counters: impl FnOnce() -> Vec<Counter>,
+        clock: SimClock,
+    ) {
+        let mut desk = Desk::new(self, people, counters(), clock);
         match self {
             Person::Ada => desk.administer(&cluster).await,
             Person::Ola => desk.operate().await,

@@ -16,6 +16,9 @@ use lockkeeper_core::{
 use rustix::process::Signal;
 use std::time::Duration;
 
+/// For a view to show the step that was struck; shorter than the silence after which a holder counts as lost.
+const SHOWN: Duration = Duration::from_millis(1_500);
+
 /// For the holder to be given up, shut out and judged: 2 s of silence, the proof, and a machine that is busy.
 const SHUT_OUT: Duration = Duration::from_secs(30);
 
@@ -87,7 +90,7 @@ impl Nemesis<'_> {
         };
         self.strike(strike, &victim)?;
         let injected_at = unix_ms();
-        let during_step = self.views.borrow().as_deref().and_then(upgrading);
+        let during_step = self.step_under_way().await;
         let (say, word) = (self.agents.say, strike.word());
         say.line(&format!("! {victim}, which upgrades, is {word}"));
 
@@ -115,6 +118,22 @@ impl Nemesis<'_> {
             cleared_at: Some(cleared_at),
             ..FaultReport::of(kind, &effect)
         })
+    }
+
+    /// The upgrade step, as soon as a view shows it: views are looked at a few times a second and lag behind the blow, while
+    /// the step stays assigned until the holder counts as lost.
+    async fn step_under_way(&self) -> Option<String> {
+        let mut views = self.views.clone();
+        let shown = async {
+            loop {
+                let now = views.borrow_and_update().clone();
+                if let Some(step) = now.as_deref().and_then(upgrading) {
+                    return Some(step);
+                }
+                views.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(SHOWN, shown).await.ok().flatten()
     }
 
     /// Waits until the rollout is halted and the holder's grant is closed; answers that grant.

@@ -39,10 +39,12 @@ mod tests {
 
     #[test]
     fn ports_differ_and_can_be_bound() {
-        let ports = free(12).unwrap();
-        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 12);
-        for port in ports {
-            TcpListener::bind(port).unwrap();
-        }
+        // Somebody else may take a free port first, seldom twelve times in a row.
+        let bound = (0..12).any(|_| {
+            let ports = free(12).unwrap();
+            assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 12);
+            ports.into_iter().all(|port| TcpListener::bind(port).is_ok())
+        });
+        assert!(bound, "what is free cannot be bound");
     }
 }

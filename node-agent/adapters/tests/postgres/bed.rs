@@ -238,15 +238,26 @@ impl Rollout {
                     self.captured = Some(captured);
                 }
                 adapter.perform(&work).await.unwrap_or_else(|failure| panic!("{what:?}: {failure}"));
-                match adapter.postcheck(&work).await {
-                    Postcheck::Proven(done) => done,
-                    other => panic!("{what:?}: {other:?}"),
-                }
+                proven(adapter, &work).await
             }
             other => panic!("{what:?}: {other:?}"),
         };
         self.inputs.extend(done.outputs.clone());
         done
+    }
+}
+
+/// Looks as an agent does: what is not so yet, such as a standby that has not replayed, is looked at again.
+async fn proven(adapter: &dyn DatabaseAdapter, work: &Work) -> Done {
+    let begun = std::time::Instant::now();
+    loop {
+        match adapter.postcheck(work).await {
+            Postcheck::Proven(done) => return done,
+            Postcheck::NotYet(_) if begun.elapsed() < std::time::Duration::from_secs(30) => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            other => panic!("{:?}: {other:?}", work.action.kind()),
+        }
     }
 }
 
