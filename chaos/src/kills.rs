@@ -5,18 +5,12 @@
 use crate::{
     fault::Victim,
     plot::{Plot, Side},
+    pool::play_each,
     report::Report,
     run::{Ask, run},
     tier::Tier,
 };
-use std::{
-    collections::VecDeque,
-    fmt,
-    sync::{Mutex, PoisonError},
-};
-
-/// Runs at the same time.
-const WORKERS: usize = 2;
+use std::fmt;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -88,22 +82,9 @@ pub fn kill_everywhere(seed: u64, stride: u64) -> Figures {
             .into_iter()
             .flat_map(move |side| [Plot::KillAtEffect(number, side), Plot::PowerAtEffect(number, side)])
     });
-    let queue: Mutex<VecDeque<Plot>> = Mutex::new(at_entry.chain(at_effect).collect());
-    figures.runs += queue.lock().unwrap_or_else(PoisonError::into_inner).len();
-    let found = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(plot) = next else { return };
-                    if let Some(wrong) = wrong(plot, play(seed, plot)) {
-                        found.lock().unwrap_or_else(PoisonError::into_inner).push(wrong);
-                    }
-                }
-            });
-        }
-    });
-    figures.differences.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let plots: Vec<Plot> = at_entry.chain(at_effect).collect();
+    figures.runs += plots.len();
+    let found = play_each(plots, |plot| wrong(plot, play(seed, plot)), |_| false);
+    figures.differences.extend(found.into_iter().flatten());
     figures
 }

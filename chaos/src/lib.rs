@@ -20,6 +20,7 @@ pub mod paths;
 pub mod people;
 pub mod plant;
 pub mod plot;
+mod pool;
 pub mod process;
 pub mod report;
 pub mod run;

@@ -7,20 +7,17 @@ pub mod table;
 
 use crate::{
     plant::Planted,
+    pool::play_each,
     report::Report,
     run::{Ask, run},
     tier::Tier,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
 };
-
-/// Simulations at the same time: the cores of the smallest machine that runs the tests.
-const WORKERS: usize = 2;
 
 /// Seconds of real time after which a run is ended: a hundred times what one takes.
 const LIMIT_SECS: u64 = 120;
@@ -50,24 +47,9 @@ pub struct Ran {
 impl Sweep {
     /// Runs all seeds; answers in the order of the seeds.
     pub fn run(&self) -> Vec<Ran> {
-        let queue: Mutex<VecDeque<u64>> = Mutex::new(self.seeds.iter().copied().collect());
-        let done = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..WORKERS {
-                scope.spawn(|| {
-                    loop {
-                        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                        let Some(seed) = next else { return };
-                        let report = one(&self.program, seed, self.plant, Tier::Whole);
-                        if report.as_ref().is_ok_and(|report| (self.until)(report, self.plant)) {
-                            queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                        }
-                        done.lock().unwrap_or_else(PoisonError::into_inner).push(Ran { seed, report });
-                    }
-                });
-            }
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let play = |seed| Ran { seed, report: one(&self.program, seed, self.plant, Tier::Whole) };
+        let enough = |ran: &Ran| ran.report.as_ref().is_ok_and(|report| (self.until)(report, self.plant));
+        let mut done = play_each(self.seeds.iter().copied(), play, enough);
         let place = |seed: u64| self.seeds.iter().position(|s| *s == seed);
         done.sort_by_key(|ran| place(ran.seed));
         done
@@ -77,23 +59,12 @@ impl Sweep {
 /// Runs all seeds in the light tier: each in a thread of its own, two at a time, in this process.
 pub fn light(seeds: Vec<u64>, plant: Option<Planted>) -> Vec<Ran> {
     let order: BTreeMap<u64, usize> = seeds.iter().copied().zip(0..).collect();
-    let queue: Mutex<VecDeque<u64>> = Mutex::new(seeds.into());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(seed) = next else { return };
-                    let ask = Ask { seed, plant, tier: Tier::Light, ..Ask::default() };
-                    let ran = std::thread::spawn(move || run(ask).0).join();
-                    let report = ran.map_err(|_| "the simulation itself panicked".to_owned());
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push(Ran { seed, report });
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let play = |seed| {
+        let ask = Ask { seed, plant, tier: Tier::Light, ..Ask::default() };
+        let ran = std::thread::spawn(move || run(ask).0).join();
+        Ran { seed, report: ran.map_err(|_| "the simulation itself panicked".to_owned()) }
+    };
+    let mut done = play_each(seeds, play, |_| false);
     done.sort_by_key(|ran| order.get(&ran.seed).copied());
     done
 }

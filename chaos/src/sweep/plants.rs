@@ -1,13 +1,8 @@
 //! Looks for the seed at which each planted bug is caught: first where it was caught before, then everywhere.
 
 use super::{Ran, one};
-use crate::{plant::Planted, report::Report};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt::Write as _,
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use crate::{plant::Planted, pool::play_each, report::Report};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 /// Seeds within which each bug must be caught.
 pub const SEEDS: u64 = 200;
@@ -43,21 +38,7 @@ pub fn known() -> BTreeMap<Planted, u64> {
 
 /// Hunts all bugs, two at a time; in the order of [`Planted::ALL`].
 pub fn hunt_all(program: &Path) -> Vec<Hunt> {
-    let queue: Mutex<VecDeque<Planted>> = Mutex::new(Planted::ALL.into());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..super::WORKERS {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(plant) = next else { return };
-                    let hunt = hunt(program, plant);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push(hunt);
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = play_each(Planted::ALL, |plant| hunt(program, plant), |_| false);
     done.sort_by_key(|hunt| hunt.plant);
     done
 }
