@@ -6,11 +6,16 @@ use crate::{api::Api, limits, sight::Sightings};
 use futures::future::join_all;
 use lockkeeper_core::{
     cluster::ClusterSpec,
-    ids::{DatabaseName, Digest, MemberName},
+    fault::Report,
+    ids::{DatabaseName, Digest, MemberName, PlanHash},
+    lint::lint,
     observe::{DatabaseQuery, FactsQuery, HostFacts},
-    plan::{Observed, ObservedDatabase, ObservedMember, Plan},
+    plan::{self, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport},
     profile::{Profile, ProfileCatalog},
-    rollout::{State, state::Config},
+    rollout::{
+        State,
+        state::{Config, Group},
+    },
     time::LogTime,
     version::Version,
 };
@@ -80,6 +85,30 @@ fn lookers<'a>(
     state: &'a State,
 ) -> impl Iterator<Item = &'a MemberName> {
     state.nodes.keys().filter(|m| database.executors.is_empty() || database.executors.contains(m))
+}
+
+/// A plan from what was observed that the linter has nothing against, or what stands in its way.
+pub fn made(
+    group: &Group,
+    config: &Config,
+    profile: &Profile,
+    observed: &Observed,
+    to: &Version,
+    parent: Option<&PlanHash>,
+) -> Result<(Plan, PlanReport), Report> {
+    let input = PlanInput {
+        cluster_id: &group.cluster,
+        cluster: &config.spec,
+        cluster_version: config.version,
+        cluster_digest: &config.digest,
+        profile,
+        observed,
+        to,
+        parent,
+    };
+    let (plan, report) = plan::plan(&input)?;
+    let linted = lint(&plan);
+    if linted.errors() > 0 { Err(linted) } else { Ok((plan, report)) }
 }
 
 /// What was seen, in the planner's words, and what could not be seen, for people.

@@ -31,9 +31,8 @@ use lockkeeper_coordinator::{
     sight::{Beat, Sightings},
 };
 use lockkeeper_core::{
-    lint::lint,
     observe::FactsQuery,
-    plan::{self, ActionKind, PlanInput},
+    plan::{self, ActionKind},
     rollout::{Facts, State},
     time::LogTime,
     version::Version,
@@ -267,19 +266,9 @@ impl Inside {
             looks.insert(member.clone(), Ok(host.facts(&query(&config.spec)).await));
         }
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let input = PlanInput {
-            cluster_id: &group.cluster,
-            cluster: &config.spec,
-            cluster_version: config.version,
-            cluster_digest: &config.digest,
-            profile,
-            observed: &observed,
-            to: &to,
-            parent: None,
-        };
-        let (plan, _) = plan::plan(&input).map_err(|report| format!("{} {notes:?}", report.text()))?;
-        let linted = lint(&plan);
-        if linted.errors() > 0 { Err(linted.text()) } else { Ok((plan::render(&plan), String::new())) }
+        let made = planning::made(group, &config, profile, &observed, &to, None);
+        let (plan, _) = made.map_err(|report| format!("{} {notes:?}", report.text()))?;
+        Ok((plan::render(&plan), String::new()))
     }
 }
 

@@ -12,7 +12,7 @@ use lockkeeper_core::{
     identity::{Actor, Role},
     ids::{DatabaseName, LogIndex, MemberName, RequestId},
     observe::{DatabaseFacts, HostFacts},
-    plan::{ActionKind, PlanInput, plan},
+    plan::ActionKind,
     profile::ProfileCatalog,
     rollout::{Command, Envelope, Reply, State, apply},
     stored,
@@ -74,17 +74,8 @@ pub fn start() -> Result<(Vec<MemberName>, State), String> {
     let catalog = planning::catalog(config);
     let profile = catalog.get(&config.spec.profile).ok_or("no profile")?;
     let to = Version::new(target().to_owned()).map_err(|error| error.to_string())?;
-    let input = PlanInput {
-        cluster_id: &group.cluster,
-        cluster: &config.spec,
-        cluster_version: config.version,
-        cluster_digest: &config.digest,
-        profile,
-        observed: &observed,
-        to: &to,
-        parent: None,
-    };
-    let (plan, _) = plan(&input).map_err(|report| report.text())?;
+    let made = planning::made(group, config, profile, &observed, &to, None);
+    let (plan, _) = made.map_err(|report| report.text())?;
     let approve = Command::Approve { plan: plan.hash.clone(), reference: "CHG-1".into() };
     commit(&mut state, person("ada", Role::Admin), approve);
     match commit(&mut state, person("ola", Role::Operator), Command::Apply { plan: Box::new(plan) }) {

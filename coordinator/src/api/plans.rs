@@ -11,7 +11,7 @@ use lockkeeper_core::{
     fault::Report,
     ids::{ClusterId, PlanHash},
     lint::lint,
-    plan::{self, Glyphs, Plan, PlanInput, PlanReport, check_fresh},
+    plan::{self, Glyphs, Plan, PlanReport, check_fresh},
     profile::ProfileCatalog,
     rollout::{Command, State},
     time::LogTime,
@@ -116,20 +116,7 @@ impl Api {
         })?;
         let looks = planning::look(self, state, &config, profile, Some(to)).await;
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let input = PlanInput {
-            cluster_id: &group.cluster,
-            cluster: &config.spec,
-            cluster_version: config.version,
-            cluster_digest: &config.digest,
-            profile,
-            observed: &observed,
-            to,
-            parent,
-        };
-        let made = plan::plan(&input).and_then(|(plan, report)| {
-            let linted = lint(&plan);
-            if linted.errors() > 0 { Err(linted) } else { Ok((plan, report)) }
-        });
+        let made = planning::made(group, &config, profile, &observed, to, parent);
         Ok(made.map_err(|report| (report, notes)))
     }
 
