@@ -123,36 +123,32 @@ impl Nemesis<'_> {
     /// The upgrade step, as soon as a view shows it: views are looked at a few times a second and lag behind the blow, while
     /// the step stays assigned until the holder counts as lost.
     async fn step_under_way(&self) -> Option<String> {
-        let mut views = self.views.clone();
-        let shown = async {
-            loop {
-                let now = views.borrow_and_update().clone();
-                if let Some(step) = now.as_deref().and_then(upgrading) {
-                    return Some(step);
-                }
-                views.changed().await.ok()?;
-            }
-        };
-        tokio::time::timeout(SHOWN, shown).await.ok().flatten()
+        self.until_shown(SHOWN, upgrading).await
     }
 
     /// Waits until the rollout is halted and the holder's grant is closed; answers that grant.
     async fn until_closed(&self) -> anyhow::Result<GrantView> {
-        let mut views = self.views.clone();
         let closed = |view: &StatusView| {
             let rollout = view.rollout.as_ref().filter(|rollout| rollout.state == "halted")?;
             rollout.grant.get(DATABASE).filter(|grant| grant.state == "closed").cloned()
         };
-        let found = tokio::time::timeout(SHUT_OUT, async {
+        let found = self.until_shown(SHUT_OUT, closed).await;
+        found.with_context(|| format!("the upgrader was not shut out within {SHUT_OUT:?}"))
+    }
+
+    /// What a view shows, as soon as one does; none after `limit`, or when nobody watches any more.
+    async fn until_shown<T>(&self, limit: Duration, find: impl Fn(&StatusView) -> Option<T>) -> Option<T> {
+        let mut views = self.views.clone();
+        let shown = async {
             loop {
                 let now = views.borrow_and_update().clone();
-                if let Some(grant) = now.as_deref().and_then(closed) {
-                    return anyhow::Ok(grant);
+                if let Some(found) = now.as_deref().and_then(&find) {
+                    return Some(found);
                 }
-                views.changed().await.context("nobody watches any more")?;
+                views.changed().await.ok()?;
             }
-        });
-        found.await.with_context(|| format!("the upgrader was not shut out within {SHUT_OUT:?}"))?
+        };
+        tokio::time::timeout(limit, shown).await.ok().flatten()
     }
 }
 
