@@ -62,6 +62,8 @@ pub enum Command {
     Members(cmd::members::Args),
     Isolate(cmd::isolation::IsolateArgs),
     Isolation(cmd::isolation::Args),
+    Member(cmd::member::Args),
+    Ca(cmd::ca::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
     Takeover(cmd::takeover::Args),

@@ -3,9 +3,11 @@
 
 mod history;
 mod locks;
+mod trust;
 
 pub use history::{EventView, HistoryRollout, HistoryView, history};
 pub use locks::{LockView, LocksView, locks};
+pub use trust::{AuthorityView, OperatorView, RollOverView, TrustView, trust};
 
 use crate::{
     ids::{LogIndex, MemberName},
@@ -86,6 +88,12 @@ pub struct MemberView {
     pub isolated: bool,
     /// Milliseconds since its agent was heard of; none if the source does not know.
     pub last_seen: Option<u64>,
+    /// When its agent's certificate ends, unix ms; none until it said so.
+    #[serde(default)]
+    pub certificate_expires: Option<u64>,
+    /// Whether it is being removed.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A rollout.
@@ -265,6 +273,8 @@ pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<Member
                 in_balancer: state.rollout.as_ref().and_then(|r| in_balancer(r, name)),
                 isolated: false,
                 last_seen: sight.and_then(|s| s.silent_ms),
+                certificate_expires: state.trust.certificates.get(name).map(|c| c.expires.0),
+                leaving: state.trust.leaving.contains(name),
             }
         })
         .collect()

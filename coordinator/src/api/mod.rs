@@ -6,16 +6,19 @@ mod group;
 mod operator;
 mod plans;
 mod quarantine;
+mod renewal;
 mod rights;
+mod trust;
 mod views;
 
 pub use enrolment::LocalEnrolment;
 pub use group::group_service;
 pub use operator::operator_service;
 pub use quarantine::serve_refusal;
+pub use renewal::LocalRenewal;
 pub use rights::LocalRights;
 
-use crate::{incumbents::Incumbents, local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
+use crate::{incumbents::Incumbents, local_group::LocalGroup, pki::Keys, sight::Sightings};
 use lockkeeper_core::{ids::MemberName, rollout::Facts};
 use lockkeeper_proto::{port::{Clock, Instance, Observer}, transport::Dialer};
 use std::sync::Arc;
@@ -40,10 +43,8 @@ pub struct Api {
     pub observer: Arc<dyn Observer>,
     /// Who is who on the local socket.
     pub local: LocalRights,
-    /// The issuing key, on voters that hold it.
-    pub issuing: Option<Arc<IssuingCa>>,
-    /// Roots handed to those who join; DER.
-    pub roots: Vec<Vec<u8>>,
+    /// What this node issues with, and the roots it hands out.
+    pub keys: Arc<Keys>,
     /// Which running of this agent.
     pub instance: Instance,
     /// Who is heard under which name.

@@ -2,9 +2,10 @@
 
 use crate::{
     pb::{
-        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorClusterApplyRequest,
-        OperatorIssueRequest, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
+        IssuingAuthority, OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest,
+        OperatorCaRotateRequest, OperatorClusterApplyRequest, OperatorIssueRequest, OperatorNameRequest,
+        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest,
+        OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
         operator_client::OperatorClient as Generated,
     },
     transport::InjectTrace,
@@ -32,6 +33,7 @@ pub enum ViewKind {
     Owed,
     Locks,
     Cluster,
+    Trust,
 }
 
 /// What people decide while a rollout is active.
@@ -41,6 +43,16 @@ pub enum Control {
     Pause,
     Resume,
     Abort,
+}
+
+/// What an admin changes about an operator, a member or the authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the command line")]
+pub enum TrustChange {
+    Revoke,
+    MemberRemove,
+    AddVoter,
+    CaFinish,
 }
 
 /// A change's answer: what the group said, or why the file was not accepted.
@@ -113,6 +125,7 @@ impl OperatorClient {
             ViewKind::Owed => client.owed(request).await,
             ViewKind::Locks => client.locks(request).await,
             ViewKind::Cluster => client.cluster_show(request).await,
+            ViewKind::Trust => client.trust(request).await,
         };
         Ok(reply?.into_inner().json)
     }
@@ -226,5 +239,39 @@ impl OperatorClient {
         let message = OperatorIssueRequest { request_id: id, name, role, csr };
         let r = self.0.clone().issue(timed(message, CALL_DEADLINE)).await?.into_inner();
         Ok(Issued { chain: r.chain, roots: r.roots, addresses: r.addresses })
+    }
+
+    /// Revokes, removes, adds a vote or ends a roll-over; `name` is empty for the latter.
+    pub async fn change_trust(
+        &self,
+        id: String,
+        what: TrustChange,
+        name: String,
+        reason: String,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorNameRequest { request_id: id, name, reason }, CALL_DEADLINE);
+        let mut client = self.0.clone();
+        let reply = match what {
+            TrustChange::Revoke => client.revoke(request).await,
+            TrustChange::MemberRemove => client.member_remove(request).await,
+            TrustChange::AddVoter => client.add_voter(request).await,
+            TrustChange::CaFinish => client.ca_finish(request).await,
+        };
+        answer(&reply?.into_inner())
+    }
+
+    /// Introduces a new authority: its root, its issuing certificate with key, and that certificate as the old root
+    /// signed it (may be empty); all DER.
+    pub async fn ca_rotate(
+        &self,
+        id: String,
+        root: Vec<u8>,
+        certificate: Vec<u8>,
+        key: Vec<u8>,
+        cross: Vec<u8>,
+    ) -> Result<Answer, Status> {
+        let issuing = Some(IssuingAuthority { certificate, key });
+        let message = OperatorCaRotateRequest { request_id: id, root, issuing, cross };
+        answer(&self.0.clone().ca_rotate(timed(message, CALL_DEADLINE)).await?.into_inner())
     }
 }

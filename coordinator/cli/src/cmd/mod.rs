@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod apply;
 pub mod approve;
+pub mod ca;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -18,6 +19,7 @@ pub mod isolation;
 pub mod join;
 pub mod locks;
 pub mod man;
+pub mod member;
 pub mod members;
 pub mod operator;
 pub mod owed;
@@ -112,6 +114,8 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Members(args) => members::run(scene, args).await,
         Command::Isolate(args) => isolation::isolate(scene, args).await,
         Command::Isolation(args) => isolation::run(scene, args).await,
+        Command::Member(args) => member::run(scene, args).await,
+        Command::Ca(args) => ca::run(scene, args).await,
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,

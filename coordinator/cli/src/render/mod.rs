@@ -17,6 +17,7 @@ pub mod source;
 pub mod status;
 pub mod step;
 pub mod table;
+pub mod trust;
 pub mod why;
 
 #[cfg(test)]

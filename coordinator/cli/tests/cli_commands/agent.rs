@@ -8,10 +8,11 @@ use lockkeeper_core::{
 };
 use lockkeeper_proto::{
     pb::{
-        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCheckReply,
-        OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest, OperatorPlanReply,
-        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTakeoverRequest,
-        OperatorTokenCreateReply, OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
+        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCaRotateRequest,
+        OperatorCheckReply, OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest,
+        OperatorNameRequest, OperatorPlanReply, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
+        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
+        OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
     transport::{Incoming, peer_server},
@@ -226,5 +227,32 @@ impl Operator for Service {
         self.ask(format!("issue {} {}", r.name, r.role), |s| {
             s.issue.as_ref().map(|f| f(&r)).unwrap_or_default()
         })
+    }
+
+    async fn trust(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
+        self.view("trust")
+    }
+
+    async fn revoke(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("revoke {} for {}", r.name, r.reason))
+    }
+
+    async fn member_remove(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("remove {} for {}", r.name, r.reason))
+    }
+
+    async fn add_voter(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        self.change(format!("add voter {}", r.into_inner().name))
+    }
+
+    async fn ca_rotate(&self, r: Request<OperatorCaRotateRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("rotate, cross-signed {}", !r.cross.is_empty()))
+    }
+
+    async fn ca_finish(&self, _: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        self.change("finish".to_owned())
     }
 }

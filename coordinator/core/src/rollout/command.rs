@@ -1,6 +1,6 @@
 //! Commands: everything that can be put into the log, and what applying answers.
 
-use super::rejection::Rejection;
+use super::{rejection::Rejection, trust::TrustCommand};
 use crate::{
     cluster::ClusterSpec,
     identity::Actor,
@@ -184,6 +184,8 @@ pub enum Command {
         /// Which database.
         database: DatabaseName,
     },
+    /// Who may speak: see [`TrustCommand`].
+    Trust(TrustCommand),
 }
 
 /// See [`Command::Enrol`].
@@ -359,11 +361,21 @@ pub enum CommandKind {
     Finish,
     Takeover,
     Regrant,
+    OperatorIssue,
+    OperatorRevoke,
+    MemberRemove,
+    MemberGone,
+    AddVoter,
+    Certificate,
+    CaRotate,
+    CaAdvance,
+    CaFinish,
+    RaiseFloor,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 22] = [
+    pub const ALL: [CommandKind; 32] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -386,10 +398,25 @@ impl CommandKind {
         CommandKind::Finish,
         CommandKind::Takeover,
         CommandKind::Regrant,
+        CommandKind::OperatorIssue,
+        CommandKind::OperatorRevoke,
+        CommandKind::MemberRemove,
+        CommandKind::MemberGone,
+        CommandKind::AddVoter,
+        CommandKind::Certificate,
+        CommandKind::CaRotate,
+        CommandKind::CaAdvance,
+        CommandKind::CaFinish,
+        CommandKind::RaiseFloor,
     ];
 }
 
 impl Command {
+    /// The feature an agent must know to apply it; see [`super::trust::FEATURE`].
+    pub const fn feature(&self) -> u32 {
+        if let Command::Trust(command) = self { command.feature() } else { super::trust::FEATURE_BASE }
+    }
+
     /// The command's kind.
     pub const fn kind(&self) -> CommandKind {
         match self {
@@ -415,6 +442,7 @@ impl Command {
             Command::Finish { .. } => CommandKind::Finish,
             Command::Takeover { .. } => CommandKind::Takeover,
             Command::Regrant { .. } => CommandKind::Regrant,
+            Command::Trust(command) => command.kind(),
         }
     }
 }

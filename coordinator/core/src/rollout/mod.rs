@@ -14,6 +14,7 @@ pub mod pairs;
 pub mod rejection;
 mod remedy;
 pub mod state;
+pub mod trust;
 pub mod why;
 
 pub use apply::apply;
@@ -22,4 +23,5 @@ pub use command::{Command, Envelope, OutcomeResult, Reply};
 pub use next::{Facts, MemberSight, next};
 pub use rejection::Rejection;
 pub use state::{Rollout, State, Status, StepPhase, StepRecord};
+pub use trust::TrustCommand;
 pub use why::{Owner, Why, why};

@@ -152,6 +152,28 @@ pub enum Rejection {
         /// Why.
         reason: String,
     },
+    /// A member that is needed, or about to go.
+    #[error("{member} cannot be changed now: {why}")]
+    MemberBusy {
+        /// Who.
+        member: MemberName,
+        /// What for.
+        why: String,
+    },
+    /// Not every node knows it.
+    #[error("this needs feature {needs}, {has} is known to everybody; update the agents that are behind")]
+    FeatureMissing {
+        /// Needed.
+        needs: u32,
+        /// There.
+        has: u32,
+    },
+    /// The roll-over of the authority does not allow it.
+    #[error("roll-over of the authority: {0}")]
+    RollOver(String),
+    /// A revoked name.
+    #[error("revoked: {0}")]
+    Revoked(String),
 }
 
 impl Rejection {
@@ -189,6 +211,10 @@ impl Rejection {
             Rejection::Limit(_) => "LK3029",
             Rejection::BadPlan(_) => "LK3030",
             Rejection::NotTakenOver { .. } => "LK3031",
+            Rejection::MemberBusy { .. } => "LK3061",
+            Rejection::FeatureMissing { .. } => "LK3062",
+            Rejection::RollOver(_) => "LK3063",
+            Rejection::Revoked(_) => "LK3064",
         }
     }
 }

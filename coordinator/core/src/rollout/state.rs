@@ -3,6 +3,7 @@
 use super::{
     command::{BlockedReport, HaltCause, Reply, Verdict},
     limits,
+    trust::Trust,
 };
 use crate::{
     cluster::ClusterSpec,
@@ -47,6 +48,9 @@ pub struct State {
     pub requests: VecDeque<(RequestId, Reply)>,
     /// Head of the audit chain.
     pub audit: AuditHead,
+    /// Who may speak.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// The group's identity.

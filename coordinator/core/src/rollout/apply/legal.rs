@@ -54,6 +54,21 @@ pub const fn legality(status: Option<StatusKind>, command: CommandKind) -> Legal
         (C::Init | C::Enrol | C::TokenCreate | C::Announce | C::Approve, _) => Possible,
         (C::SetCluster, None) => Possible,
         (C::SetCluster, Some(_)) => NeedsNone,
+        (
+            C::OperatorIssue
+            | C::OperatorRevoke
+            | C::MemberRemove
+            | C::MemberGone
+            | C::AddVoter
+            | C::Certificate
+            | C::CaRotate
+            | C::CaAdvance
+            | C::CaFinish,
+            _,
+        ) => Possible,
+        // Plans rest on what agents can do, so the floor stands still while one is carried out.
+        (C::RaiseFloor, None) => Possible,
+        (C::RaiseFloor, Some(_)) => NeedsNone,
         // A second `apply` is looked at further: the same plan attaches, another is told which one runs.
         (C::Apply, _) => Possible,
         (_, None) => NeedsRollout,

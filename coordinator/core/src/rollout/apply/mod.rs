@@ -12,6 +12,7 @@ mod outcome;
 mod owed;
 mod plans;
 mod takeover;
+mod trust;
 
 use super::{
     command::{Command, Envelope, Reply},
@@ -81,6 +82,9 @@ fn chain(state: &mut State, index: LogIndex, envelope: &Envelope, reply: &Reply)
 }
 
 fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<RolloutId>, Rejection> {
+    if command.feature() > state.floor() {
+        return Err(Rejection::FeatureMissing { needs: command.feature(), has: state.floor() });
+    }
     let status = state.rollout.as_ref().map(|r| StatusKind::of(&r.status));
     legal::check(status, command.kind(), state.rollout.as_ref())?;
     match command {
@@ -109,6 +113,7 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::Retry { step } => control::retry(state, at, *step)?,
         Command::AcceptOwed { key, reason } => owed::accept(state, at, key, reason)?,
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
+        Command::Trust(command) => trust::change(state, at, command)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
         Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,
         Command::Regrant { rollout, database } => takeover::regrant(state, at, *rollout, database)?,

@@ -2,7 +2,7 @@
 
 use super::At;
 use crate::{
-    cluster::ClusterSpec,
+    cluster::{ClusterSpec, Voters},
     identity::Right,
     ids::{Digest, PlanHash, RolloutId},
     plan::Plan,
@@ -26,6 +26,10 @@ pub(super) fn set_cluster(
     let digest = Digest::of(text.as_bytes());
     if state.config.as_ref().is_some_and(|c| c.digest == digest && c.profile == profile) {
         return Ok(());
+    }
+    // A list in the file is the whole truth about votes; `auto` leaves those a person added.
+    if matches!(spec.voters, Voters::List(_)) {
+        state.trust.votes.clear();
     }
     let version = state.config.as_ref().map_or(1, |c| c.version + 1);
     state.config = Some(Arc::new(Config {
@@ -144,7 +148,10 @@ fn check_approvals(state: &State, plan: &Plan, starter: &str) -> Result<(), Reje
     let signed = state.approvals.get(&plan.hash).map(Vec::as_slice).unwrap_or_default();
     let four_eyes = plan.policy.four_eyes;
     // Whoever is root on a node is nobody in particular, so a rule that asks for two persons does not count them.
-    let counts = |name: &str| !(four_eyes && name.starts_with("uid:"));
+    // A signature does not outlive the trust in who gave it.
+    let revoked =
+        |name: &str| state.trust.operators.iter().any(|(n, o)| n.as_str() == name && o.revoked.is_some());
+    let counts = |name: &str| !(four_eyes && name.starts_with("uid:")) && !revoked(name);
     let found = u32::try_from(signed.iter().filter(|a| counts(&a.actor.name)).count()).unwrap_or(u32::MAX);
     if found < plan.policy.approvals {
         return Err(Rejection::NotApproved { found, needed: plan.policy.approvals });

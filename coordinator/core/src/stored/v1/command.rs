@@ -1,6 +1,6 @@
 //! Frozen structs of commands, format 1. Numbers and texts only; never edited after release.
 
-use super::malformed;
+use super::{malformed, trust::TrustV1};
 use crate::{
     identity::Actor,
     ids::{
@@ -52,6 +52,7 @@ enum CommandV1 {
     Finish { rollout: u64 },
     Takeover { database: String, to: Option<String>, reason: String },
     Regrant { rollout: u64, database: String },
+    Trust(TrustV1),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,7 +119,7 @@ impl EnvelopeV1 {
 }
 
 /// Reads a text as a checked name, role or word.
-fn text<T>(what: &'static str, value: &str) -> Result<T, StoredError>
+pub(super) fn text<T>(what: &'static str, value: &str) -> Result<T, StoredError>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
@@ -303,6 +304,7 @@ impl CommandV1 {
             Command::Regrant { rollout, database } => {
                 CommandV1::Regrant { rollout: rollout.0, database: database.into() }
             }
+            Command::Trust(command) => CommandV1::Trust(TrustV1::of(command)),
         })
     }
 
@@ -372,6 +374,7 @@ impl CommandV1 {
             CommandV1::Regrant { rollout, database: d } => {
                 Command::Regrant { rollout: RolloutId(rollout), database: database(&d)? }
             }
+            CommandV1::Trust(command) => Command::Trust(command.thaw()?),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Format 1: a version byte, then postcard of the frozen structs here (snapshots: JSON of the state).
 
 mod command;
+mod trust;
 
 use super::StoredError;
 use crate::rollout::{Envelope, Reply, State};
