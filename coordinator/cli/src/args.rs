@@ -62,6 +62,8 @@ pub enum Command {
     Members(cmd::members::Args),
     Isolate(cmd::isolation::IsolateArgs),
     Isolation(cmd::isolation::Args),
+    Breakglass(cmd::breakglass::Args),
+    Recover(cmd::recover::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
     Takeover(cmd::takeover::Args),

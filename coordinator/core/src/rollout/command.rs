@@ -184,6 +184,16 @@ pub enum Command {
         /// Which database.
         database: DatabaseName,
     },
+    /// A person founds a new generation on the longest surviving log. Never proposed: applied once, offline, by
+    /// `lockkeeper recover`.
+    Recover {
+        /// Above all that were ever seen.
+        generation: Generation,
+        /// Nodes that are powered off for good.
+        lost: BTreeSet<MemberName>,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -304,6 +314,11 @@ pub enum HaltCause {
         /// Which.
         key: OwedKey,
     },
+    /// The group was recovered; a person looks before it goes on.
+    Recovered {
+        /// As this generation.
+        generation: Generation,
+    },
 }
 
 impl HaltCause {
@@ -315,6 +330,7 @@ impl HaltCause {
             HaltCause::UpgraderLost { .. } => "upgrader-lost",
             HaltCause::NoAnswer { .. } => "no-answer",
             HaltCause::OwedDiffers { .. } => "owed-differs",
+            HaltCause::Recovered { .. } => "recovered",
         }
     }
 }
@@ -359,11 +375,12 @@ pub enum CommandKind {
     Finish,
     Takeover,
     Regrant,
+    Recover,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 22] = [
+    pub const ALL: [CommandKind; 23] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -386,6 +403,7 @@ impl CommandKind {
         CommandKind::Finish,
         CommandKind::Takeover,
         CommandKind::Regrant,
+        CommandKind::Recover,
     ];
 }
 
@@ -415,6 +433,7 @@ impl Command {
             Command::Finish { .. } => CommandKind::Finish,
             Command::Takeover { .. } => CommandKind::Takeover,
             Command::Regrant { .. } => CommandKind::Regrant,
+            Command::Recover { .. } => CommandKind::Recover,
         }
     }
 }

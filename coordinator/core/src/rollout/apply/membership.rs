@@ -1,6 +1,6 @@
 //! The group's own identity, nodes, join tokens and what agents announce.
 
-use super::At;
+use super::{At, recover};
 use crate::{
     identity::Right,
     ids::{ClusterId, ClusterName, Digest, Generation, MemberName},
@@ -64,6 +64,9 @@ pub(super) fn enrol(state: &mut State, at: &At<'_>, enrol: &Enrol) -> Result<(),
             return Err(Rejection::InUse(format!("incarnation {} of {}", enrol.incarnation, enrol.member)));
         }
         state.revoked.insert((enrol.member.clone(), old.incarnation));
+        if let Some(rollout) = &mut state.rollout {
+            recover::identity_ends(rollout, at, &enrol.member);
+        }
     }
     if let Some(token) = enrol.token.as_ref().and_then(|hash| state.join_tokens.get_mut(hash)) {
         token.used = Some(at.time);
