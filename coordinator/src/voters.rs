@@ -3,7 +3,7 @@
 use crate::consensus::{Consensus, Leadership, Seat};
 use lockkeeper_core::{
     ids::{MemberName, NodeId},
-    rollout::State,
+    rollout::{State, state::Node},
 };
 use tracing::{info, warn};
 
@@ -26,7 +26,10 @@ pub fn change(state: &State, now: &Leadership) -> Option<Change> {
         state.nodes.get(name).is_some_and(|n| n.id == id) && !state.trust.leaving.contains(name)
     };
     // Whoever is enrolled holds the log, so that it knows the whole owed list; who votes is another question.
-    let missing = state.nodes.iter().find(|(name, node)| stays(name, node.id) && !known(node.id));
+    // One whose identity is void (lost when the group was recovered) comes back with another.
+    let valid = |name: &MemberName, node: &Node| !state.revoked.contains(&(name.clone(), node.incarnation));
+    let missing =
+        state.nodes.iter().find(|(name, node)| stays(name, node.id) && !known(node.id) && valid(name, node));
     if let Some((name, node)) = missing {
         return Some(Change::AddLearner(node.id, name.clone()));
     }

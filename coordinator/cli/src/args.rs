@@ -64,6 +64,8 @@ pub enum Command {
     Isolation(cmd::isolation::Args),
     Member(cmd::member::Args),
     Ca(cmd::ca::Args),
+    Breakglass(cmd::breakglass::Args),
+    Recover(cmd::recover::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
     Takeover(cmd::takeover::Args),

@@ -1,6 +1,7 @@
 //! Read models: what `status`, `history`, `members`, `owed` and `locks` show. The keys are stable, scripts depend on
 //! them. Every view says whose knowledge it is and as of when.
 
+pub mod breakglass;
 mod history;
 mod locks;
 mod trust;

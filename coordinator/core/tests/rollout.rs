@@ -43,6 +43,7 @@ enum Move {
     Wait(u64),
     Left(usize),
     TakeOver(usize),
+    Recover(usize),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -64,6 +65,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0..30_000u64).prop_map(Move::Wait),
         2 => (0..3_usize).prop_map(Move::Left),
         3 => any::<usize>().prop_map(Move::TakeOver),
+        1 => any::<usize>().prop_map(Move::Recover),
     ];
     prop::collection::vec(one, 0..160)
 }
@@ -172,6 +174,7 @@ impl Play {
                 let to = rollout.plan.policy.upgraders[&database].get(n % 4).cloned();
                 g.commit(Some(&operator), Command::Takeover { database, to, reason: "it is lost".into() });
             }
+            Move::Recover(n) => common::recover::recover(g, n),
         }
     }
 
@@ -362,4 +365,72 @@ fn what_does_not_happen_to_me_is_not_my_assignment() {
             assert_eq!(assignment.attempt.member, member);
         }
     }
+}
+
+/// Two of three are lost in the middle of the upgrade, its holder among them: nothing is handed out before the holder is
+/// out, every later token is of the new generation, and it is finished.
+#[test]
+fn a_recovered_rollout_halts_claims_its_generation_and_is_carried_on() {
+    let (mut play, _) = Play::new();
+    let holder = loop {
+        play.group.lead();
+        if let Some(upgrade) = play.group.assignments().into_iter().find(|a| a.step.irreversible) {
+            break upgrade.attempt.member;
+        }
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+    };
+    let survives = play.group.state.nodes.keys().find(|name| **name != holder).unwrap().clone();
+    let lost: BTreeSet<_> = play.group.state.nodes.keys().filter(|name| **name != survives).cloned().collect();
+    let stale = play.group.state.group.as_ref().unwrap().generation;
+    let again = Command::Recover { generation: stale, lost: lost.clone(), reason: "again".into() };
+    let ada = person("ada", Role::Admin);
+    assert!(matches!(play.group.commit(Some(&ada), again.clone()), Reply::Rejected(_)), "not above the present one");
+    let ola = person("ola", Role::Operator);
+    assert!(matches!(play.group.commit(Some(&ola), again), Reply::Rejected(_)), "an admin's alone");
+    common::recover::found(&mut play.group, &lost);
+
+    let rollout = play.group.state.rollout.as_ref().unwrap();
+    assert!(matches!(&rollout.status, Status::Halted { cause, .. } if cause.code() == "recovered"));
+    assert!(rollout.grants.values().all(|g| g.state == GrantState::Closing));
+    for name in &lost {
+        assert!(play.group.state.revoked.iter().any(|(revoked, _)| revoked == name), "{name} is void");
+    }
+    let claimed = |play: &Play| {
+        let rollout = play.group.state.rollout.as_ref().unwrap();
+        let shut = rollout.plan.steps.iter().find(|s| s.action.kind() == ActionKind::ShutDoor).unwrap();
+        match &rollout.steps[&shut.id].phase {
+            StepPhase::Done { token, .. } => token.generation > stale,
+            _ => false,
+        }
+    };
+    assert!(!claimed(&play));
+    let facts = play.group.facts();
+    let why = lockkeeper_core::rollout::why(&play.group.state, &facts);
+    assert!(why.iter().any(|w| w.code == "recovered"), "{why:#?}");
+    let elected = |g: &Group| g.log.iter().filter(|(_, e)| matches!(e.command, Command::Elect { .. })).count();
+    let before = elected(&play.group);
+    for name in &lost {
+        common::recover::rejoin(&mut play.group, name);
+    }
+    for _ in 0..200 {
+        if claimed(&play) {
+            break;
+        }
+        assert_eq!(elected(&play.group), before, "no grant before the ledger knows the new generation");
+        play.group.clock += 10;
+        for step in failed(&play.group.state) {
+            play.group.commit(Some(&ola), Command::Retry { step });
+        }
+        play.group.commit(Some(&ola), Command::Resume);
+        play.group.lead();
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+    }
+    assert!(claimed(&play));
+    assert_eq!(play.settle(), "completed");
+    play.judge();
+    assert!(play.group.state.history.back().unwrap().generation > stale);
 }

@@ -6,7 +6,7 @@ use crate::pki::{
     enrol::{Admission, Admitted, EnrolError, EnrolledPeer, Enrolment, JoinAsk, admit},
 };
 use lockkeeper_core::{
-    ids::RequestId,
+    ids::{Generation, RequestId},
     rollout::{Command, Rejection, Reply},
     time::LogTime,
 };
@@ -56,6 +56,7 @@ impl Enrolment for LocalEnrolment {
         Ok(Admitted {
             node_id,
             incarnation,
+            generation: view.state.group.as_ref().map_or(Generation(1), |group| group.generation),
             chain: issued.chain,
             roots: api.keys.roots(),
             issuing: Some(issuing_copy),

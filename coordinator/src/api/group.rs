@@ -218,7 +218,9 @@ fn check_speaker(
         | Command::Assign { .. }
         | Command::Halt { .. }
         | Command::Finish { .. }
-        | Command::Regrant { .. } => false,
+        | Command::Regrant { .. }
+        // Applied offline, never proposed.
+        | Command::Recover { .. } => false,
     };
     if own {
         Ok(())

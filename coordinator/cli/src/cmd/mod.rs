@@ -5,6 +5,7 @@ pub mod agent;
 pub mod apply;
 pub mod approve;
 pub mod ca;
+pub mod breakglass;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -25,6 +26,7 @@ pub mod operator;
 pub mod owed;
 pub mod plan;
 pub mod profile;
+pub mod recover;
 pub mod reply;
 pub mod status;
 pub mod takeover;
@@ -116,6 +118,8 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Isolation(args) => isolation::run(scene, args).await,
         Command::Member(args) => member::run(scene, args).await,
         Command::Ca(args) => ca::run(scene, args).await,
+        Command::Breakglass(args) => breakglass::run(scene, args),
+        Command::Recover(args) => recover::run(scene, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,

@@ -186,6 +186,16 @@ pub enum Command {
     },
     /// Who may speak: see [`TrustCommand`].
     Trust(TrustCommand),
+    /// A person founds a new generation on the longest surviving log. Never proposed: applied once, offline, by
+    /// `lockkeeper recover`.
+    Recover {
+        /// Above all that were ever seen.
+        generation: Generation,
+        /// Nodes that are powered off for good.
+        lost: BTreeSet<MemberName>,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -306,6 +316,11 @@ pub enum HaltCause {
         /// Which.
         key: OwedKey,
     },
+    /// The group was recovered; a person looks before it goes on.
+    Recovered {
+        /// As this generation.
+        generation: Generation,
+    },
 }
 
 impl HaltCause {
@@ -317,6 +332,7 @@ impl HaltCause {
             HaltCause::UpgraderLost { .. } => "upgrader-lost",
             HaltCause::NoAnswer { .. } => "no-answer",
             HaltCause::OwedDiffers { .. } => "owed-differs",
+            HaltCause::Recovered { .. } => "recovered",
         }
     }
 }
@@ -371,11 +387,12 @@ pub enum CommandKind {
     CaAdvance,
     CaFinish,
     RaiseFloor,
+    Recover,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 32] = [
+    pub const ALL: [CommandKind; 33] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -408,6 +425,7 @@ impl CommandKind {
         CommandKind::CaAdvance,
         CommandKind::CaFinish,
         CommandKind::RaiseFloor,
+        CommandKind::Recover,
     ];
 }
 
@@ -443,6 +461,7 @@ impl Command {
             Command::Takeover { .. } => CommandKind::Takeover,
             Command::Regrant { .. } => CommandKind::Regrant,
             Command::Trust(command) => command.kind(),
+            Command::Recover { .. } => CommandKind::Recover,
         }
     }
 }

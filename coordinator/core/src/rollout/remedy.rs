@@ -65,6 +65,7 @@ pub(super) fn of_halt(rollout: &Rollout, cause: &HaltCause) -> Advice {
         | HaltCause::UpgraderLost { member, .. }
         | HaltCause::NoAnswer { member, .. } => format!("bring {member}'s agent back"),
         HaltCause::OwedDiffers { key } => format!("put {key} right by hand"),
+        HaltCause::Recovered { .. } => "let the lost members join anew".to_owned(),
     };
     Advice::person(match failed {
         Some(step) => format!("{first}, then lockkeeper retry {}", step.id),

@@ -122,6 +122,9 @@ fn halt_text(cause: &super::command::HaltCause) -> String {
         H::UpgraderLost { member, database } => format!("{member} was lost while it held the grant of {database}"),
         H::NoAnswer { member, step } => format!("{member} is past the deadline of step {step} and says nothing"),
         H::OwedDiffers { key: OwedKey(key) } => format!("{key} was given back but reads differently"),
+        H::Recovered { generation } => {
+            format!("the group was recovered as generation {generation}; what was seen before is looked at anew")
+        }
     }
 }
 

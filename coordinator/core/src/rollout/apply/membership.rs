@@ -1,6 +1,6 @@
 //! The group's own identity, nodes, join tokens and what agents announce.
 
-use super::At;
+use super::{At, recover};
 use crate::{
     identity::Right,
     ids::{ClusterId, ClusterName, Digest, Generation, MemberName},
@@ -67,6 +67,9 @@ pub(super) fn enrol(state: &mut State, at: &At<'_>, enrol: &Enrol) -> Result<(),
     }
     if let Some(old) = known {
         state.revoked.insert((enrol.member.clone(), old.incarnation));
+        if let Some(rollout) = &mut state.rollout {
+            recover::identity_ends(rollout, at, &enrol.member);
+        }
     }
     state.trust.certificates.remove(&enrol.member);
     if let Some(token) = enrol.token.as_ref().and_then(|hash| state.join_tokens.get_mut(hash)) {

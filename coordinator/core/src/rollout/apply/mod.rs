@@ -13,6 +13,7 @@ mod owed;
 mod plans;
 mod takeover;
 mod trust;
+mod recover;
 
 use super::{
     command::{Command, Envelope, Reply},
@@ -114,6 +115,7 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::AcceptOwed { key, reason } => owed::accept(state, at, key, reason)?,
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
         Command::Trust(command) => trust::change(state, at, command)?,
+        Command::Recover { generation, lost, reason } => recover::recover(state, at, *generation, lost, reason)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
         Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,
         Command::Regrant { rollout, database } => takeover::regrant(state, at, *rollout, database)?,

@@ -53,6 +53,7 @@ enum CommandV1 {
     Takeover { database: String, to: Option<String>, reason: String },
     Regrant { rollout: u64, database: String },
     Trust(TrustV1),
+    Recover { generation: u64, lost: Vec<String>, reason: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +91,7 @@ enum HaltV1 {
     UpgraderLost { member: String, database: String },
     NoAnswer { member: String, step: u32 },
     OwedDiffers { key: String },
+    Recovered { generation: u64 },
 }
 
 impl EnvelopeV1 {
@@ -227,6 +229,7 @@ impl HaltV1 {
             }
             HaltCause::NoAnswer { member, step } => HaltV1::NoAnswer { member: member.into(), step: step.0 },
             HaltCause::OwedDiffers { key } => HaltV1::OwedDiffers { key: key.0 },
+            HaltCause::Recovered { generation } => HaltV1::Recovered { generation: generation.0 },
         }
     }
 
@@ -239,6 +242,7 @@ impl HaltV1 {
             }
             HaltV1::NoAnswer { member: m, step } => HaltCause::NoAnswer { member: member(&m)?, step: StepId(step) },
             HaltV1::OwedDiffers { key } => HaltCause::OwedDiffers { key: OwedKey(key) },
+            HaltV1::Recovered { generation } => HaltCause::Recovered { generation: Generation(generation) },
         })
     }
 }
@@ -305,6 +309,11 @@ impl CommandV1 {
                 CommandV1::Regrant { rollout: rollout.0, database: database.into() }
             }
             Command::Trust(command) => CommandV1::Trust(TrustV1::of(command)),
+            Command::Recover { generation, lost, reason } => CommandV1::Recover {
+                generation: generation.0,
+                lost: lost.into_iter().map(String::from).collect(),
+                reason,
+            },
         })
     }
 
@@ -375,6 +384,11 @@ impl CommandV1 {
                 Command::Regrant { rollout: RolloutId(rollout), database: database(&d)? }
             }
             CommandV1::Trust(command) => Command::Trust(command.thaw()?),
+            CommandV1::Recover { generation, lost, reason } => Command::Recover {
+                generation: Generation(generation),
+                lost: lost.iter().map(|name| member(name)).collect::<Result<_, _>>()?,
+                reason,
+            },
         })
     }
 }

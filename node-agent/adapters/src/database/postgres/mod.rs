@@ -16,7 +16,7 @@ mod quiet;
 mod restore;
 mod session;
 mod shut;
-mod sql;
+pub(crate) mod sql;
 mod strangers;
 mod tls;
 
