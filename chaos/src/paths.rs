@@ -46,11 +46,12 @@ pub enum Path {
     Completed,
     Aborted,
     NeedsPerson,
+    Restored,
 }
 
 impl Path {
     /// Every path.
-    pub const ALL: [Path; 32] = [
+    pub const ALL: [Path; 33] = [
         Path::FaultInGrant,
         Path::FaultOnHolder,
         Path::LeaderChangedInGrant,
@@ -83,6 +84,7 @@ impl Path {
         Path::Completed,
         Path::Aborted,
         Path::NeedsPerson,
+        Path::Restored,
     ];
 
     /// The words in tables.
@@ -120,6 +122,7 @@ impl Path {
             Path::Completed => "completed",
             Path::Aborted => "aborted",
             Path::NeedsPerson => "needs a person, with a code",
+            Path::Restored => "the whole set restored after the point of no return",
         }
     }
 }
@@ -191,6 +194,7 @@ impl Evidence<'_> {
             }
             Path::Completed => self.bed.people.outcome() == Some(Outcome::Completed),
             Path::Aborted => self.bed.people.outcome() == Some(Outcome::Aborted),
+            Path::Restored => self.bed.people.outcome() == Some(Outcome::Restored),
             Path::NeedsPerson => matches!(self.bed.people.outcome(), Some(Outcome::NeedsPerson(_))),
         }
     }

@@ -4,7 +4,8 @@ use crate::{
     pb::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorClusterApplyRequest,
         OperatorIssueRequest, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
+        OperatorRestoreRequest, OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateRequest,
+        OperatorViewRequest,
         operator_client::OperatorClient as Generated,
     },
     transport::InjectTrace,
@@ -165,6 +166,17 @@ impl OperatorClient {
             Control::Abort => client.abort(request).await,
         };
         answer(&reply?.into_inner())
+    }
+
+    /// Restores the whole set after the point of no return; `accept_loss` as in `Command::Restore`.
+    pub async fn restore(
+        &self,
+        id: String,
+        reason: String,
+        accept_loss: Option<u64>,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorRestoreRequest { request_id: id, reason, accept_loss }, CALL_DEADLINE);
+        answer(&self.0.clone().restore(request).await?.into_inner())
     }
 
     /// Lets a failed step be tried again.

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod apply;
 pub mod approve;
+pub mod backup;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -23,6 +24,7 @@ pub mod owed;
 pub mod plan;
 pub mod profile;
 pub mod reply;
+pub mod restore;
 pub mod status;
 pub mod takeover;
 pub mod token;
@@ -106,8 +108,10 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Resume(args) => control::resume(scene, args).await,
         Command::Abort(args) => control::abort(scene, args).await,
         Command::Retry(args) => control::retry(scene, args).await,
+        Command::Restore(args) => restore::run(scene, args).await,
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
+        Command::Backup(args) => backup::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

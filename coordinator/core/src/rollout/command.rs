@@ -184,6 +184,13 @@ pub enum Command {
         /// Which database.
         database: DatabaseName,
     },
+    /// A person restores the whole set; only after the point of no return.
+    Restore {
+        /// Why.
+        reason: String,
+        /// Rows written by the new version that may be lost; `u64::MAX`: however many.
+        accept_loss: Option<u64>,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -359,11 +366,12 @@ pub enum CommandKind {
     Finish,
     Takeover,
     Regrant,
+    Restore,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 22] = [
+    pub const ALL: [CommandKind; 23] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -386,6 +394,7 @@ impl CommandKind {
         CommandKind::Finish,
         CommandKind::Takeover,
         CommandKind::Regrant,
+        CommandKind::Restore,
     ];
 }
 
@@ -415,6 +424,7 @@ impl Command {
             Command::Finish { .. } => CommandKind::Finish,
             Command::Takeover { .. } => CommandKind::Takeover,
             Command::Regrant { .. } => CommandKind::Regrant,
+            Command::Restore { .. } => CommandKind::Restore,
         }
     }
 }

@@ -152,6 +152,25 @@ pub enum Rejection {
         /// Why.
         reason: String,
     },
+    /// Before the point of no return.
+    #[error("the point of no return is not passed: abort gives everything back without a restore")]
+    BeforePointOfNoReturn,
+    /// Writes that the new version acknowledged would be given up, and nobody accepted that.
+    #[error("{}", loss_text(*.rows))]
+    LossNotAccepted {
+        /// Rows written since the new version served; none if they cannot be counted.
+        rows: Option<u64>,
+    },
+}
+
+fn loss_text(rows: Option<u64>) -> String {
+    match rows {
+        Some(rows) => {
+            format!("a restore gives up {rows} rows that were written since the new version served")
+        }
+        None => "a restore gives up what was written since the new version served, which cannot be counted"
+            .to_owned(),
+    }
 }
 
 impl Rejection {
@@ -189,6 +208,8 @@ impl Rejection {
             Rejection::Limit(_) => "LK3029",
             Rejection::BadPlan(_) => "LK3030",
             Rejection::NotTakenOver { .. } => "LK3031",
+            Rejection::BeforePointOfNoReturn => "LK3033",
+            Rejection::LossNotAccepted { .. } => "LK3034",
         }
     }
 }

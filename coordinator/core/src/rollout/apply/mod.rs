@@ -12,6 +12,7 @@ mod outcome;
 mod owed;
 mod plans;
 mod takeover;
+mod restore;
 
 use super::{
     command::{Command, Envelope, Reply},
@@ -109,6 +110,7 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::Retry { step } => control::retry(state, at, *step)?,
         Command::AcceptOwed { key, reason } => owed::accept(state, at, key, reason)?,
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
+        Command::Restore { reason, accept_loss } => restore::restore(state, at, reason, *accept_loss)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
         Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,
         Command::Regrant { rollout, database } => takeover::regrant(state, at, *rollout, database)?,

@@ -52,6 +52,7 @@ enum CommandV1 {
     Finish { rollout: u64 },
     Takeover { database: String, to: Option<String>, reason: String },
     Regrant { rollout: u64, database: String },
+    Restore { reason: String, accept_loss: Option<u64> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -303,6 +304,7 @@ impl CommandV1 {
             Command::Regrant { rollout, database } => {
                 CommandV1::Regrant { rollout: rollout.0, database: database.into() }
             }
+            Command::Restore { reason, accept_loss } => CommandV1::Restore { reason, accept_loss },
         })
     }
 
@@ -372,6 +374,7 @@ impl CommandV1 {
             CommandV1::Regrant { rollout, database: d } => {
                 Command::Regrant { rollout: RolloutId(rollout), database: database(&d)? }
             }
+            CommandV1::Restore { reason, accept_loss } => Command::Restore { reason, accept_loss },
         })
     }
 }
