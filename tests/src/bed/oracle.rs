@@ -68,12 +68,21 @@ impl Evidence {
         &self.directory
     }
 
-    /// Lets the oracle judge. An error means it could not judge at all.
+    /// Lets the oracle judge a rollout that went through. An error means it could not judge at all.
     pub fn judge(&self) -> Result<Verdict> {
+        self.judged(&[])
+    }
+
+    /// Lets the oracle judge a rollout that broke and was restored.
+    pub fn judge_restored(&self) -> Result<Verdict> {
+        self.judged(&["--restored"])
+    }
+
+    fn judged(&self, more: &[&str]) -> Result<Verdict> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/kinto.py");
         let (from, to) = (OLD_SCHEMA.to_string(), NEW_SCHEMA.to_string());
         let verdict = self.file("verdict.json");
-        let argv = [
+        let mut argv = vec![
             "python3",
             tools::path(&script)?,
             tools::path(&self.directory)?,
@@ -90,6 +99,7 @@ impl Evidence {
             "--json",
             tools::path(&verdict)?,
         ];
+        argv.extend(more);
         let ran = process::run(JUDGE_WITHIN, &argv)?;
         let text = fs::read(&verdict).with_context(|| format!("the oracle did not judge: {}", ran.stderr))?;
         let mut verdict: Verdict = serde_json::from_slice(&text)?;
