@@ -284,7 +284,7 @@ pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<Member
 /// What a member does in a rollout: the steps it has, else the last thing done to it.
 fn member_phase(rollout: &Rollout, member: &MemberName) -> String {
     let mut last = String::new();
-    for step in rollout.plan.steps.iter().chain(&rollout.plan.undo) {
+    for step in rollout.plan.every_step() {
         let Some(record) = rollout.record(step.id) else { continue };
         match &record.phase {
             StepPhase::Assigned { member: who, .. } if who == member => {
@@ -320,12 +320,10 @@ fn in_balancer(rollout: &Rollout, member: &MemberName) -> Option<bool> {
 
 /// A rollout as its plan and records tell it, without what waits.
 pub fn rollout_view(rollout: &Rollout) -> RolloutView {
-    let back = rollout.abort.is_some();
-    let way = if back { &rollout.plan.undo } else { &rollout.plan.steps };
+    let way = rollout.way_steps();
     let settled = way.iter().filter(|s| rollout.is_settled(s.id));
     let open = way.iter().filter(|s| !rollout.is_settled(s.id));
-    let steps: Vec<StepView> =
-        rollout.plan.steps.iter().chain(&rollout.plan.undo).map(|s| step_view(rollout, s)).collect();
+    let steps: Vec<StepView> = rollout.plan.every_step().map(|s| step_view(rollout, s)).collect();
     let outage = steps.iter().filter(|s| s.phase == Phase::Outage && !s.undo);
     let admitted = steps.iter().filter(|s| s.action == "admit" && s.state == "done");
     RolloutView {
@@ -411,7 +409,7 @@ fn step_view(rollout: &Rollout, step: &crate::plan::Step) -> StepView {
         ended: None,
         action_ms: None,
         text: String::new(),
-        undo: rollout.is_undo(step.id),
+        undo: rollout.way_of(step.id) != crate::plan::Way::Forward,
     };
     let mut by = |member: &MemberName, token: &crate::ids::Token| {
         view.member = Some(member.to_string());

@@ -9,7 +9,7 @@ use lockkeeper_core::{
     fault::FaultCode,
     ids::StepId,
     lint::lint,
-    plan::{ActionKind, Plan, Step, Who},
+    plan::{Action, ActionKind, Plan, Step, Who},
 };
 use proptest::prelude::*;
 
@@ -28,13 +28,7 @@ fn without(plan: &Plan, at: usize) -> Plan {
     let mut plan = plan.clone();
     let gone = StepId(u32::try_from(at + 1).unwrap());
     let place = |id: StepId| if id > gone { StepId(id.0 - 1) } else { id };
-    let inherited = plan
-        .steps
-        .iter()
-        .chain(&plan.undo)
-        .find(|s| s.id == gone)
-        .map(|s| s.after.clone())
-        .unwrap_or_default();
+    let inherited = plan.every_step().find(|s| s.id == gone).map(|s| s.after.clone()).unwrap_or_default();
     let mend = |steps: Vec<Step>| -> Vec<Step> {
         steps
             .into_iter()
@@ -53,12 +47,19 @@ fn without(plan: &Plan, at: usize) -> Plan {
     };
     plan.steps = mend(plan.steps);
     plan.undo = mend(plan.undo);
+    plan.restore = mend(plan.restore);
     plan
 }
 
 fn step_mut(plan: &mut Plan, at: usize) -> &mut Step {
-    let forward = plan.steps.len();
-    if at < forward { &mut plan.steps[at] } else { &mut plan.undo[at - forward] }
+    let (forward, back) = (plan.steps.len(), plan.steps.len() + plan.undo.len());
+    if at < forward {
+        &mut plan.steps[at]
+    } else if at < back {
+        &mut plan.undo[at - forward]
+    } else {
+        &mut plan.restore[at - back]
+    }
 }
 
 proptest! {
@@ -77,7 +78,7 @@ proptest! {
     #[test]
     fn no_step_can_be_left_out(shape in shape(1..=6), pick in any::<prop::sample::Index>()) {
         let plan = made(&shape.text());
-        let at = pick.index(plan.steps.len() + plan.undo.len());
+        let at = pick.index(plan.every_step().count());
         let kind = step_mut(&mut plan.clone(), at).action.kind();
         prop_assert!(!errors(&without(&plan, at)).is_empty(), "step {} {kind} was not missed", at + 1);
     }
@@ -86,7 +87,7 @@ proptest! {
     #[test]
     fn no_edge_can_be_left_out(shape in shape(1..=6), pick in any::<prop::sample::Index>()) {
         let mut plan = made(&shape.text());
-        let edges: Vec<(usize, usize)> = plan.steps.iter().chain(&plan.undo).enumerate()
+        let edges: Vec<(usize, usize)> = plan.every_step().enumerate()
             .flat_map(|(at, s)| (0..s.after.len()).map(move |edge| (at, edge)))
             .collect();
         let (at, edge) = edges[pick.index(edges.len())];
@@ -149,7 +150,7 @@ fn each_law_catches_its_own_damage() {
         (FaultCode::LawOneUpgrade, |p| first(p, ActionKind::UpgradeDatabase).irreversible = false),
         (FaultCode::LawExecutorNotHolder, |p| first(p, ActionKind::CloseGrant).who = Who::Executor),
         (FaultCode::LawOwedForward, |p| first(p, ActionKind::Admit).settles = None),
-        (FaultCode::LawOwedUndo, |p| drop(p.undo.pop())),
+        (FaultCode::LawOwedUndo, |p| *p = without(p, p.steps.len() + p.undo.len() - 1)),
         (FaultCode::LawSerialStart, |p| first(p, ActionKind::StartService).serial = None),
         (FaultCode::LawProofBeforeAdmit, |p| first(p, ActionKind::Admit).after = vec![StepId(22)]),
         (FaultCode::LawUndoBeforeNoReturn, |p| first(p, ActionKind::ShutDoor).after = vec![StepId(16)]),
@@ -157,6 +158,17 @@ fn each_law_catches_its_own_damage() {
         (FaultCode::LawOpenBeforeStart, |p| first(p, ActionKind::SwitchRelease).after.clear()),
         (FaultCode::LawNobodyForgotten, |p| *p = without(p, 6)),
         (FaultCode::LawDeadlines, |p| p.steps[0].deadline.hard.0 = 0),
+        (FaultCode::LawRestoreWhole, |p| p.restore.clear()),
+        (FaultCode::LawRestoreWhole, |p| {
+            let restore =
+                p.restore.iter_mut().find(|s| s.action.kind() == ActionKind::RestoreDatabase).unwrap();
+            let Action::RestoreDatabase(action) = &mut restore.action else { panic!() };
+            action.set.push('x');
+        }),
+        (FaultCode::LawRestoreOrder, |p| {
+            let quiet = p.restore.iter_mut().find(|s| s.action.kind() == ActionKind::ProveNoWriters).unwrap();
+            quiet.after.truncate(1);
+        }),
     ];
     for (law, damage) in cases {
         let mut plan = sample();
@@ -212,7 +224,7 @@ fn one_executor_is_a_warning() {
 #[test]
 fn every_edge_and_step_of_the_sample_matters() {
     let plan = sample();
-    for at in 0..plan.steps.len() + plan.undo.len() {
+    for at in 0..plan.every_step().count() {
         assert!(!errors(&without(&plan, at)).is_empty(), "step {} is not missed", at + 1);
         for edge in 0..step_mut(&mut plan.clone(), at).after.len() {
             let mut damaged = plan.clone();

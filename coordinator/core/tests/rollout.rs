@@ -44,6 +44,7 @@ enum Move {
     Left(usize),
     TakeOver(usize),
     Recover(usize),
+    Restore(bool),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -66,6 +67,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0..3_usize).prop_map(Move::Left),
         3 => any::<usize>().prop_map(Move::TakeOver),
         1 => any::<usize>().prop_map(Move::Recover),
+        2 => any::<bool>().prop_map(Move::Restore),
     ];
     prop::collection::vec(one, 0..160)
 }
@@ -175,6 +177,10 @@ impl Play {
                 g.commit(Some(&operator), Command::Takeover { database, to, reason: "it is lost".into() });
             }
             Move::Recover(n) => common::recover::recover(g, n),
+            Move::Restore(accept) => {
+                let accept_loss = accept.then_some(common::drive::LOSS);
+                g.commit(Some(&operator), Command::Restore { reason: "no".into(), accept_loss });
+            }
         }
     }
 
@@ -191,9 +197,11 @@ impl Play {
             for step in failed(&self.group.state) {
                 let retry = self.group.commit(Some(&operator), Command::Retry { step });
                 if matches!(retry, Reply::Rejected(lockkeeper_core::rollout::Rejection::RestoreNeeded)) {
-                    return "needs-restore";
+                    let restore = Command::Restore { reason: "touched".into(), accept_loss: None };
+                    self.group.commit(Some(&operator), restore);
                 }
             }
+            self.accept_loss(&operator);
             if matches!(
                 self.group.state.rollout.as_ref().map(|r| &r.status),
                 Some(Status::Paused { .. } | Status::Halted { .. })
@@ -207,6 +215,18 @@ impl Play {
         }
         let facts = self.group.facts();
         panic!("it does not end: {:#?}", lockkeeper_core::rollout::why(&self.group.state, &facts));
+    }
+}
+
+impl Play {
+    /// A person accepts what `why` says is lost, by the line it gives.
+    fn accept_loss(&mut self, operator: &lockkeeper_core::identity::Actor) {
+        let facts = self.group.facts();
+        let waits = lockkeeper_core::rollout::why(&self.group.state, &facts);
+        let Some(wait) = waits.iter().find(|w| w.code == "loss-not-accepted") else { return };
+        let (_, rows) = wait.remedy.split_once("--accept-loss ").expect("the line to write");
+        let accept_loss = Some(rows.parse().expect("a count"));
+        self.group.must(Some(operator), Command::Restore { reason: "accepted".into(), accept_loss });
     }
 }
 
@@ -227,7 +247,7 @@ proptest! {
         }
         let end = play.settle();
         play.judge();
-        prop_assert!(["completed", "aborted", "needs-restore"].contains(&end), "{}", end);
+        prop_assert!(["completed", "aborted", "restored"].contains(&end), "{}", end);
     }
 }
 

@@ -210,7 +210,8 @@ fn check_speaker(
         | Command::Abort { .. }
         | Command::Retry { .. }
         | Command::AcceptOwed { .. }
-        | Command::Takeover { .. } => role.is_some(),
+        | Command::Takeover { .. }
+        | Command::Restore { .. } => role.is_some(),
         // What a leader proposes, it proposes on its own node.
         Command::Init { .. }
         | Command::SetExecutor { .. }

@@ -20,7 +20,7 @@ use lockkeeper_proto::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCaRotateRequest,
         OperatorCheckReply, OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest,
         OperatorNameRequest, OperatorPlanReply, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
+        OperatorRestoreRequest, OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
         OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
@@ -213,6 +213,17 @@ impl Operator for OperatorApi {
         let span = span(&request, "abort");
         let r = request.into_inner();
         self.changed(r.request_id, actor, span, Command::Abort { reason: r.reason }).await
+    }
+
+    async fn restore(
+        &self,
+        request: Request<OperatorRestoreRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Operate)?;
+        let span = span(&request, "restore");
+        let r = request.into_inner();
+        let command = Command::Restore { reason: r.reason, accept_loss: r.accept_loss };
+        self.changed(r.request_id, actor, span, command).await
     }
 
     async fn retry(&self, request: Request<OperatorRetryRequest>) -> Result<Response<OperatorReply>, Status> {

@@ -4,7 +4,7 @@ use crate::{
     pb::{
         IssuingAuthority, OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest,
         OperatorCaRotateRequest, OperatorClusterApplyRequest, OperatorIssueRequest, OperatorNameRequest,
-        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest,
+        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRestoreRequest, OperatorRetryRequest,
         OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
         operator_client::OperatorClient as Generated,
     },
@@ -178,6 +178,17 @@ impl OperatorClient {
             Control::Abort => client.abort(request).await,
         };
         answer(&reply?.into_inner())
+    }
+
+    /// Restores the whole set after the point of no return; `accept_loss` as in `Command::Restore`.
+    pub async fn restore(
+        &self,
+        id: String,
+        reason: String,
+        accept_loss: Option<u64>,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorRestoreRequest { request_id: id, reason, accept_loss }, CALL_DEADLINE);
+        answer(&self.0.clone().restore(request).await?.into_inner())
     }
 
     /// Lets a failed step be tried again.

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod approve;
 pub mod ca;
 pub mod breakglass;
+pub mod backup;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod profile;
 pub mod recover;
 pub mod reply;
+pub mod restore;
 pub mod status;
 pub mod takeover;
 pub mod token;
@@ -111,8 +113,10 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Resume(args) => control::resume(scene, args).await,
         Command::Abort(args) => control::abort(scene, args).await,
         Command::Retry(args) => control::retry(scene, args).await,
+        Command::Restore(args) => restore::run(scene, args).await,
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
+        Command::Backup(args) => backup::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
         Command::Isolate(args) => isolation::isolate(scene, args).await,
         Command::Isolation(args) => isolation::run(scene, args).await,

@@ -11,7 +11,7 @@ use lockkeeper_proto::{
         OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCaRotateRequest,
         OperatorCheckReply, OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest,
         OperatorNameRequest, OperatorPlanReply, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
+        OperatorRestoreRequest, OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
         OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
@@ -196,6 +196,11 @@ impl Operator for Service {
 
     async fn abort(&self, r: Request<OperatorReasonRequest>) -> Answer<OperatorReply> {
         self.change(format!("abort {}", r.into_inner().reason))
+    }
+
+    async fn restore(&self, r: Request<OperatorRestoreRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("restore {} accepting {:?}", r.reason, r.accept_loss))
     }
 
     async fn retry(&self, r: Request<OperatorRetryRequest>) -> Answer<OperatorReply> {

@@ -196,6 +196,13 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// A person restores the whole set; only after the point of no return.
+    Restore {
+        /// Why.
+        reason: String,
+        /// Rows written by the new version that may be lost; `u64::MAX`: however many.
+        accept_loss: Option<u64>,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -388,11 +395,12 @@ pub enum CommandKind {
     CaFinish,
     RaiseFloor,
     Recover,
+    Restore,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 33] = [
+    pub const ALL: [CommandKind; 34] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -426,6 +434,7 @@ impl CommandKind {
         CommandKind::CaFinish,
         CommandKind::RaiseFloor,
         CommandKind::Recover,
+        CommandKind::Restore,
     ];
 }
 
@@ -462,6 +471,7 @@ impl Command {
             Command::Regrant { .. } => CommandKind::Regrant,
             Command::Trust(command) => command.kind(),
             Command::Recover { .. } => CommandKind::Recover,
+            Command::Restore { .. } => CommandKind::Restore,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod command;
 pub mod elect;
 pub mod limits;
+pub mod loss;
 pub mod next;
 pub mod outlook;
 pub mod pairs;

@@ -63,7 +63,9 @@ pub fn next(state: &State, facts: &Facts) -> Vec<Command> {
     if let Some(database) = rollout.grants.keys().find(|database| may_regrant(rollout, database).is_ok()) {
         return vec![Command::Regrant { rollout: rollout.id, database: database.clone() }];
     }
-    if matches!(rollout.status, Status::Running | Status::Aborting) && may_finish(rollout).is_ok() {
+    if matches!(rollout.status, Status::Running | Status::Aborting | Status::Restoring)
+        && may_finish(rollout).is_ok()
+    {
         return vec![Command::Finish { rollout: rollout.id }];
     }
     let mut commands: Vec<Command> = Vec::new();

@@ -3,7 +3,7 @@
 use super::{
     apply::{check_order, check_serial, grant_first_step, is_shutting},
     command::Command,
-    elect,
+    elect, loss,
     next::Facts,
     rejection::Rejection,
     remedy,
@@ -28,9 +28,8 @@ pub enum Outlook {
 
 /// Every unsettled step of the present direction, in the plan's order, with its outlook.
 pub fn outlook<'a>(rollout: &'a Rollout, facts: &Facts) -> Vec<(&'a Step, Outlook)> {
-    let back = rollout.abort.is_some();
     let shutting = rollout.plan.steps.iter().filter(|s| is_shutting(rollout, s));
-    let way = if back { rollout.plan.undo.iter() } else { rollout.plan.steps.iter() };
+    let way = rollout.way_steps().iter();
     let mut seen = Vec::new();
     let mut result = Vec::new();
     for step in shutting.chain(way) {
@@ -58,7 +57,7 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
     }
     if !is_shutting(rollout, step) {
         match &rollout.status {
-            Status::Running | Status::Aborting => {}
+            Status::Running | Status::Aborting | Status::Restoring => {}
             Status::Paused { by, reason, .. } => {
                 let text = format!("paused by {by}: {reason}");
                 return waits("paused", text, Owner::Person, "lockkeeper resume");
@@ -66,10 +65,13 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
             Status::Halted { cause, .. } => {
                 return waits("halted", format!("halted: {}", cause.code()), Owner::Person, "lockkeeper status --why");
             }
-            Status::Completed { .. } | Status::Aborted { .. } => return Outlook::UnderWay,
+            Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => {
+                return Outlook::UnderWay;
+            }
         }
         if let Err(rejection) = check_order(rollout, step).and_then(|()| check_serial(rollout, step)) {
-            return waits(order_code(&rejection), rejection.to_string(), Owner::Rollout, "nothing to do");
+            let (owner, remedy) = order_remedy(rollout, facts, step, &rejection);
+            return waits(order_code(&rejection), rejection.to_string(), owner, &remedy);
         }
     }
     if step.irreversible
@@ -90,7 +92,25 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
 fn order_code(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::SerialBusy { .. } => "serial",
+        Rejection::LossNotAccepted { .. } => "loss-not-accepted",
         _ => "order",
+    }
+}
+
+/// Who ends a wait for something else, and how. A way back waits for what is under way; when its agent is gone, only a
+/// person can end that.
+fn order_remedy(rollout: &Rollout, facts: &Facts, step: &Step, rejection: &Rejection) -> (Owner, String) {
+    match rejection {
+        Rejection::LossNotAccepted { rows } => (Owner::Person, loss::acceptance(*rows)),
+        Rejection::NotReady { waits_for, .. } if rollout.way_of(*waits_for) != rollout.way_of(step.id) => {
+            match rollout.record(*waits_for).map(|r| &r.phase) {
+                Some(StepPhase::Assigned { member, .. }) if !facts.is_alive(member, rollout) => {
+                    (Owner::Person, format!("bring {member}'s agent back: it has step {waits_for}"))
+                }
+                Some(_) | None => (Owner::Rollout, "nothing to do".to_owned()),
+            }
+        }
+        _ => (Owner::Rollout, "nothing to do".to_owned()),
     }
 }
 

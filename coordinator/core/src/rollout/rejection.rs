@@ -174,6 +174,25 @@ pub enum Rejection {
     /// A revoked name.
     #[error("revoked: {0}")]
     Revoked(String),
+    /// Before the point of no return.
+    #[error("the point of no return is not passed: abort gives everything back without a restore")]
+    BeforePointOfNoReturn,
+    /// Writes that the new version acknowledged would be given up, and nobody accepted that.
+    #[error("{}", loss_text(*.rows))]
+    LossNotAccepted {
+        /// Rows written since the new version served; none if they cannot be counted.
+        rows: Option<u64>,
+    },
+}
+
+fn loss_text(rows: Option<u64>) -> String {
+    match rows {
+        Some(rows) => {
+            format!("a restore gives up {rows} rows that were written since the new version served")
+        }
+        None => "a restore gives up what was written since the new version served, which cannot be counted"
+            .to_owned(),
+    }
 }
 
 impl Rejection {
@@ -215,6 +234,8 @@ impl Rejection {
             Rejection::FeatureMissing { .. } => "LK3062",
             Rejection::RollOver(_) => "LK3063",
             Rejection::Revoked(_) => "LK3064",
+            Rejection::BeforePointOfNoReturn => "LK3033",
+            Rejection::LossNotAccepted { .. } => "LK3034",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         Attempt, ClusterId, ClusterName, DatabaseName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId,
         PlanHash, RequestId, RolloutId, StepId, Token,
     },
-    plan::{ActionKind, OwedKey, Plan, SharedTarget, Step},
+    plan::{ActionKind, OwedKey, Plan, SharedTarget, Step, Way},
     time::LogTime,
 };
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ pub struct Rollout {
     pub trace: String,
     /// How it stands.
     pub status: Status,
-    /// Every step of the way forward and of the way back.
+    /// Every step of every way.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Executors of shared targets.
     #[serde(with = "super::pairs")]
@@ -166,6 +166,9 @@ pub struct Rollout {
     pub outputs: BTreeMap<String, String>,
     /// Set once it goes back; it never goes forward again.
     pub abort: Option<Abort>,
+    /// Set once the whole set is restored; it never goes forward again either.
+    #[serde(default)]
+    pub restore: Option<Restore>,
     /// When the point of no return was passed.
     pub no_return: Option<LogTime>,
     /// Attempts that failed.
@@ -198,6 +201,8 @@ pub enum Status {
     },
     /// Going back; see [`Rollout::abort`].
     Aborting,
+    /// Going back after the point of no return; see [`Rollout::restore`].
+    Restoring,
     /// Everybody is proven at the target version.
     Completed {
         /// When.
@@ -205,6 +210,11 @@ pub enum Status {
     },
     /// Everything was given back.
     Aborted {
+        /// When.
+        at: LogTime,
+    },
+    /// The old version serves again, on the restored set.
+    Restored {
         /// When.
         at: LogTime,
     },
@@ -218,16 +228,22 @@ impl Status {
             Status::Paused { .. } => "paused",
             Status::Halted { .. } => "halted",
             Status::Aborting => "aborting",
+            Status::Restoring => "restoring",
             Status::Completed { .. } => "completed",
             Status::Aborted { .. } => "aborted",
+            Status::Restored { .. } => "restored",
         }
     }
 
     /// Whether the rollout is over.
     pub const fn is_final(&self) -> bool {
         match self {
-            Status::Completed { .. } | Status::Aborted { .. } => true,
-            Status::Running | Status::Paused { .. } | Status::Halted { .. } | Status::Aborting => false,
+            Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => true,
+            Status::Running
+            | Status::Paused { .. }
+            | Status::Halted { .. }
+            | Status::Aborting
+            | Status::Restoring => false,
         }
     }
 }
@@ -241,6 +257,20 @@ pub struct Abort {
     pub reason: String,
     /// Since.
     pub since: LogTime,
+}
+
+/// A committed decision to restore the whole set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since.
+    pub since: LogTime,
+    /// Rows written by the new version that may be lost, as a person accepted them; `u64::MAX`: however many, because
+    /// they cannot be counted.
+    pub accept_loss: Option<u64>,
 }
 
 /// One step's progress.
@@ -417,17 +447,47 @@ pub struct Event {
 }
 
 impl Rollout {
-    /// A step of the way forward or back.
+    /// A step of any way.
     pub fn step(&self, id: StepId) -> Option<&Step> {
+        // Ids are dense from 1 (the linter's law), first the steps, then the undo steps, then those of the restore.
+        let (forward, back) = (self.plan.steps.len(), self.plan.steps.len() + self.plan.undo.len());
         let at = usize::try_from(id.0).ok()?.checked_sub(1)?;
-        // Ids are dense from 1 (the linter's law), first the steps, then the undo steps.
-        let step = self.plan.steps.get(at).or_else(|| self.plan.undo.get(at.checked_sub(self.plan.steps.len())?))?;
+        let step = match self.way_of(id) {
+            Way::Forward => self.plan.steps.get(at),
+            Way::Undo => self.plan.undo.get(at.checked_sub(forward)?),
+            Way::Restore => self.plan.restore.get(at.checked_sub(back)?),
+        }?;
         (step.id == id).then_some(step)
     }
 
-    /// Whether a step belongs to the way back.
-    pub fn is_undo(&self, id: StepId) -> bool {
-        usize::try_from(id.0).is_ok_and(|n| n > self.plan.steps.len())
+    /// Which way a step belongs to.
+    pub fn way_of(&self, id: StepId) -> Way {
+        let (forward, back) = (self.plan.steps.len(), self.plan.steps.len() + self.plan.undo.len());
+        match usize::try_from(id.0) {
+            Ok(n) if n <= forward => Way::Forward,
+            Ok(n) if n <= back => Way::Undo,
+            Ok(_) | Err(_) => Way::Restore,
+        }
+    }
+
+    /// Which way it goes now, or would go if it were not stopped.
+    pub fn way(&self) -> Way {
+        match (&self.restore, &self.abort) {
+            (Some(_), _) => Way::Restore,
+            (None, Some(_)) => Way::Undo,
+            (None, None) => Way::Forward,
+        }
+    }
+
+    /// The steps of the way it goes now.
+    pub fn way_steps(&self) -> &[Step] {
+        self.plan.way(self.way())
+    }
+
+    /// Whether a member may have served users at the new version: an admission of the way forward was handed out.
+    pub fn has_served(&self) -> bool {
+        let admits = self.plan.steps.iter().filter(|s| s.action.kind() == ActionKind::Admit);
+        admits.filter_map(|s| self.record(s.id)).any(|record| record.attempt > Attempt(0))
     }
 
     /// A step's record.

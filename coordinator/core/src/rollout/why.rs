@@ -69,9 +69,12 @@ impl Why {
 fn since(rollout: &Rollout) -> LogTime {
     match &rollout.status {
         Status::Paused { since, .. } | Status::Halted { since, .. } => *since,
-        Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => {
-            rollout.events.last().map_or(rollout.started, |e| e.time)
-        }
+        Status::Running
+        | Status::Aborting
+        | Status::Restoring
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => rollout.events.last().map_or(rollout.started, |e| e.time),
     }
 }
 
@@ -109,7 +112,12 @@ fn stopped(rollout: &Rollout) -> Option<Why> {
             let advice = remedy::of_halt(rollout, cause);
             (cause.code(), advice.text_after(&halt_text(cause)), *since, advice.owner, advice.remedy)
         }
-        Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => return None,
+        Status::Running
+        | Status::Aborting
+        | Status::Restoring
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => return None,
     };
     Some(Why { subject: format!("rollout {}", rollout.id), code: code.to_owned(), text, since, owner, remedy })
 }

@@ -3,9 +3,10 @@
 use super::{At, active_is};
 use crate::{
     ids::{Attempt, DatabaseName, MemberName, RolloutId, StepId, Token},
-    plan::{ActionKind, SharedTarget, Step, Who},
+    plan::{ActionKind, SharedTarget, Step, Way, Who},
     plant::{self, Plant},
     rollout::{
+        loss,
         rejection::Rejection,
         state::{GrantState, Rollout, State, Status, StepPhase, StepRecord},
     },
@@ -78,23 +79,25 @@ fn check_phase(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
 
 fn check_direction(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
     let right = match rollout.status {
-        Status::Running => !rollout.is_undo(step.id),
-        Status::Aborting => rollout.is_undo(step.id),
-        Status::Paused { .. } | Status::Halted { .. } | Status::Completed { .. } | Status::Aborted { .. } => false,
+        Status::Running | Status::Aborting | Status::Restoring => rollout.way_of(step.id) == rollout.way(),
+        Status::Paused { .. }
+        | Status::Halted { .. }
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => false,
     };
     if right { Ok(()) } else { Err(Rejection::WrongState { status: rollout.status.word().to_owned() }) }
 }
 
-/// Everything before it is settled. The way back moreover waits until nothing of the way forward is under way and
+/// Everything before it is settled. A way back moreover waits until nothing of the way forward is under way and
 /// every grant is closed.
 pub(in crate::rollout) fn check_order(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
     if let Some(open) = step.after.iter().find(|after| !rollout.is_settled(**after) && !is_skipped(rollout, **after)) {
         return Err(Rejection::NotReady { step: step.id, waits_for: *open });
     }
-    if rollout.is_undo(step.id) {
-        let under_way = |s: &&Step| {
-            rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }))
-        };
+    if rollout.way_of(step.id) != Way::Forward {
+        let under_way =
+            |s: &&Step| rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }));
         if let Some(busy) = rollout.plan.steps.iter().find(under_way) {
             return Err(Rejection::NotReady { step: step.id, waits_for: busy.id });
         }
@@ -102,7 +105,7 @@ pub(in crate::rollout) fn check_order(rollout: &Rollout, step: &Step) -> Result<
             return Err(Rejection::GrantOpen(grant.member.clone()));
         }
     }
-    Ok(())
+    loss::check(rollout, step)
 }
 
 /// A planted bug: the order after some kind of step is forgotten.
@@ -119,8 +122,7 @@ pub(in crate::rollout) fn check_serial(rollout: &Rollout, step: &Step) -> Result
         return Ok(());
     }
     let Some(serial) = &step.serial else { return Ok(()) };
-    let undo = rollout.is_undo(step.id);
-    let list = if undo { &rollout.plan.undo } else { &rollout.plan.steps };
+    let list = rollout.plan.way(rollout.way_of(step.id));
     let run = |s: &&Step| s.serial.as_ref().is_some_and(|x| x.run == serial.run);
     let mut first = serial.first.as_ref().and_then(|d| rollout.grants.get(d)).map(|g| g.member.clone());
     let mut first_is_through = true;
@@ -205,7 +207,7 @@ pub(super) fn set_executor(
     }
     // An unsettled assignment may be frozen in front of its effect: until its agent's last word is committed, no
     // other agent acts on the target.
-    let busy = rollout.plan.steps.iter().chain(&rollout.plan.undo).any(|s| {
+    let busy = rollout.plan.every_step().any(|s| {
         s.target.shared().as_ref() == Some(target)
             && !matches!(s.who, Who::Holder(_))
             && rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }))

@@ -69,7 +69,7 @@ pub(super) fn start(state: &mut State, at: &At<'_>, plan: &Plan) -> Result<Rollo
         check_approvals(state, plan, &actor.name)?;
     }
     let fresh = StepRecord { attempt: crate::ids::Attempt(0), phase: StepPhase::Pending };
-    let steps = plan.steps.iter().chain(&plan.undo).map(|s| (s.id, fresh.clone())).collect();
+    let steps = plan.every_step().map(|s| (s.id, fresh.clone())).collect();
     let id = RolloutId(at.index.0);
     let mut rollout = Rollout {
         id,
@@ -86,6 +86,7 @@ pub(super) fn start(state: &mut State, at: &At<'_>, plan: &Plan) -> Result<Rollo
         owed: BTreeMap::new(),
         outputs: BTreeMap::new(),
         abort: None,
+        restore: None,
         no_return: None,
         failures: 0,
         events: Vec::new(),
@@ -101,16 +102,23 @@ fn check_plan(plan: &Plan) -> Result<(), Rejection> {
     if crate::plan::hash(plan) != plan.hash {
         return Err(Rejection::BadPlan("its content does not have its hash".into()));
     }
-    let forward = plan.steps.len();
-    for (at, step) in plan.steps.iter().chain(&plan.undo).enumerate() {
+    let (forward, back) = (plan.steps.len(), plan.steps.len() + plan.undo.len());
+    for (at, step) in plan.every_step().enumerate() {
         let here = usize::try_from(step.id.0).ok();
         if here != Some(at + 1) {
             return Err(Rejection::BadPlan(format!("step {} stands at place {}", step.id, at + 1)));
         }
-        let undo = at >= forward;
+        // A step waits for earlier ones of its own way only.
+        let first = if at < forward {
+            1
+        } else if at < back {
+            forward + 1
+        } else {
+            back + 1
+        };
         let good = |after: &crate::ids::StepId| {
             let n = usize::try_from(after.0).unwrap_or(usize::MAX);
-            n >= 1 && n <= at && (n > forward) == undo
+            n >= first && n <= at
         };
         if let Some(bad) = step.after.iter().find(|after| !good(after)) {
             return Err(Rejection::BadPlan(format!("step {} cannot come after step {bad}", step.id)));

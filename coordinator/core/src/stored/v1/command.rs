@@ -54,6 +54,7 @@ enum CommandV1 {
     Regrant { rollout: u64, database: String },
     Trust(TrustV1),
     Recover { generation: u64, lost: Vec<String>, reason: String },
+    Restore { reason: String, accept_loss: Option<u64> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -314,6 +315,7 @@ impl CommandV1 {
                 lost: lost.into_iter().map(String::from).collect(),
                 reason,
             },
+            Command::Restore { reason, accept_loss } => CommandV1::Restore { reason, accept_loss },
         })
     }
 
@@ -389,6 +391,7 @@ impl CommandV1 {
                 lost: lost.iter().map(|name| member(name)).collect::<Result<_, _>>()?,
                 reason,
             },
+            CommandV1::Restore { reason, accept_loss } => Command::Restore { reason, accept_loss },
         })
     }
 }
