@@ -87,7 +87,7 @@ impl Evidence {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/kinto.py");
         let (from, to) = (OLD_SCHEMA.to_string(), NEW_SCHEMA.to_string());
         let verdict = self.file("verdict.json");
-        let mut argv = vec![
+        let argv = vec![
             "python3",
             tools::path(&script)?,
             tools::path(&self.directory)?,
