@@ -5,6 +5,7 @@
 
 use crate::{
     api::{Api, LocalEnrolment, LocalRights, group_service, operator_service},
+    flight::Flight,
     leader::Leader,
     local_group::LocalGroup,
     machine::StateMachine,
@@ -71,6 +72,7 @@ impl Coordinator {
     /// Starts everything but the services.
     pub async fn start<Rt: AsyncRuntime>(parts: Parts) -> Result<Self, StartError> {
         let (machine, state) = StateMachine::new();
+        let (trail, flight) = (machine.trail(), Flight::default());
         let setup = Setup {
             name: parts.me.clone(),
             store: parts.store,
@@ -90,6 +92,7 @@ impl Coordinator {
             group: group.clone(),
             sightings: sightings.clone(),
             clock: parts.clock.clone(),
+            flight: flight.clone(),
         };
         tasks.spawn(scoped(parts.scope.as_ref(), leader.run(shown)));
         let presence = Presence {
@@ -106,6 +109,9 @@ impl Coordinator {
         let api = Api {
             me: parts.me,
             group: group.clone(),
+            trail,
+            raft: raft.clone(),
+            flight,
             sightings,
             facts,
             clock: parts.clock,

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod assembly;
 pub mod consensus;
+pub mod flight;
 pub mod leader;
 pub mod limits;
 pub mod local_group;
@@ -15,5 +16,6 @@ pub mod preflight;
 pub mod presence;
 pub mod raft;
 pub mod raft_consensus;
+pub mod recording;
 pub mod sight;
 pub mod voters;

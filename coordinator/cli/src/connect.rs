@@ -180,6 +180,7 @@ impl Session {
             ViewKind::Owed => "read what is owed",
             ViewKind::Locks => "read the locks",
             ViewKind::Cluster => "read the cluster file",
+            ViewKind::Audit => "read the audit",
         };
         self.read(what, async |client: OperatorClient| client.view(kind, linearizable).await).await
     }

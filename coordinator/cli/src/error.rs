@@ -156,6 +156,34 @@ pub enum CliError {
         /// Its name on the command line or in the token.
         given: MemberName,
     },
+    /// The audit's chain is broken, or two do not fit together.
+    #[error("the audit of {whose} is not what was written: {text}")]
+    Audit {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// Where and how.
+        text: String,
+    },
+    /// A record is not one, or playing it gives something else.
+    #[error("{whose}: {text}")]
+    Record {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// What and where.
+        text: String,
+    },
+    /// A data directory that cannot be read from outside.
+    #[error("cannot read the store in {}: {reason}", path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Certificates and their files.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -201,6 +229,8 @@ impl CliError {
             CliError::Start { .. } => "LK7019",
             CliError::BadPlan { .. } => "LK7020",
             CliError::OtherName { .. } => "LK7021",
+            CliError::Audit { code, .. } | CliError::Record { code, .. } => code,
+            CliError::Data { .. } => "LK3608",
             CliError::Pki(error) => error.code(),
             CliError::Token(error) => error.code(),
             CliError::Enrol(error) => error.code(),

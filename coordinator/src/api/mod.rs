@@ -4,6 +4,7 @@ mod enrolment;
 mod group;
 mod operator;
 mod plans;
+mod records;
 mod rights;
 mod views;
 
@@ -12,7 +13,7 @@ pub use group::group_service;
 pub use operator::operator_service;
 pub use rights::LocalRights;
 
-use crate::{local_group::LocalGroup, pki::IssuingCa, sight::Sightings};
+use crate::{flight::Flight, local_group::LocalGroup, machine::SharedTrail, raft::RaftHandle, pki::IssuingCa, sight::Sightings};
 use lockkeeper_core::{ids::MemberName, rollout::Facts};
 use lockkeeper_proto::{port::{Clock, Observer}, transport::Dialer};
 use std::sync::Arc;
@@ -25,6 +26,12 @@ pub struct Api {
     pub me: MemberName,
     /// Its group.
     pub group: Arc<LocalGroup>,
+    /// The audit's entries, as the state machine keeps them.
+    pub trail: SharedTrail,
+    /// The Raft node, for its log.
+    pub raft: RaftHandle,
+    /// What this node decided as leader.
+    pub flight: Flight,
     /// Signs of life, on the leader.
     pub sightings: Arc<Sightings>,
     /// What the leader loop last looked at; none on followers.

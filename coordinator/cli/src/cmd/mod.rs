@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod apply;
 pub mod approve;
+pub mod audit;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -22,7 +23,10 @@ pub mod operator;
 pub mod owed;
 pub mod plan;
 pub mod profile;
+pub mod record;
+pub mod replay;
 pub mod reply;
+pub mod simulate;
 pub mod status;
 pub mod takeover;
 pub mod token;
@@ -109,6 +113,9 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
+        Command::Audit(args) => audit::run(scene, args).await,
+        Command::Record(args) => record::run(scene, args).await,
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,
