@@ -6,6 +6,7 @@
 use crate::{
     alarm::Alarm,
     api::{Api, LocalEnrolment, LocalRenewal, LocalRights, group_service, operator_service},
+    flight::Flight,
     greeting::Greeting,
     incumbents::Incumbents,
     leader::Leader,
@@ -77,6 +78,7 @@ impl Coordinator {
     pub async fn start<Rt: AsyncRuntime>(parts: Parts) -> Result<Self, StartError> {
         let (machine, state) = StateMachine::new();
         let (alarm, incumbents) = (Arc::new(Alarm::default()), Arc::new(Incumbents::default()));
+        let (trail, flight) = (machine.trail(), Flight::default());
         let setup = Setup {
             name: parts.me.clone(),
             store: parts.store,
@@ -98,6 +100,7 @@ impl Coordinator {
             group: group.clone(),
             sightings: sightings.clone(),
             clock: parts.clock.clone(),
+            flight: flight.clone(),
         };
         tasks.spawn(scoped(parts.scope.as_ref(), leader.run(shown)));
         let presence = Presence {
@@ -127,6 +130,9 @@ impl Coordinator {
         let api = Api {
             me: parts.me,
             group: group.clone(),
+            trail,
+            raft: raft.clone(),
+            flight,
             sightings,
             facts,
             clock: parts.clock,

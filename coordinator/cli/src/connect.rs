@@ -219,6 +219,7 @@ impl Session {
             ViewKind::Locks => "read the locks",
             ViewKind::Cluster => "read the cluster file",
             ViewKind::Trust => "read operators and authorities",
+            ViewKind::Audit => "read the audit",
         };
         self.read(what, async |client: OperatorClient| client.view(kind, linearizable).await).await
     }

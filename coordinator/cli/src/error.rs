@@ -201,6 +201,34 @@ pub enum CliError {
     /// The state does not allow it.
     #[error("no new generation can be made: {0}")]
     CannotRecover(String),
+    /// The audit's chain is broken, or two do not fit together.
+    #[error("the audit of {whose} is not what was written: {text}")]
+    Audit {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// Where and how.
+        text: String,
+    },
+    /// A record is not one, or playing it gives something else.
+    #[error("{whose}: {text}")]
+    Record {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// What and where.
+        text: String,
+    },
+    /// A data directory that cannot be read from outside.
+    #[error("cannot read the store in {}: {reason}", path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Certificates and their files.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -255,6 +283,8 @@ impl CliError {
             CliError::LongerLog(_) => "LK7404",
             CliError::StillQuorum => "LK7405",
             CliError::CannotRecover(_) => "LK7406",
+            CliError::Audit { code, .. } | CliError::Record { code, .. } => code,
+            CliError::Data { .. } => "LK3608",
             CliError::Pki(error) => error.code(),
             CliError::Token(error) => error.code(),
             CliError::Enrol(error) => error.code(),

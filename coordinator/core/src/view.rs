@@ -1,11 +1,13 @@
-//! Read models: what `status`, `history`, `members`, `owed` and `locks` show. The keys are stable, scripts depend on
+//! Read models: what `status`, `history`, `members`, `owed`, `locks` and `audit` show. The keys are stable, scripts depend on
 //! them. Every view says whose knowledge it is and as of when.
 
 pub mod breakglass;
+mod audit;
 mod history;
 mod locks;
 mod trust;
 
+pub use audit::{AuditView, audit};
 pub use history::{EventView, HistoryRollout, HistoryView, history};
 pub use locks::{LockView, LocksView, locks};
 pub use trust::{AuthorityView, OperatorView, RollOverView, TrustView, trust};

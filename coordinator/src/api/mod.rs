@@ -7,6 +7,7 @@ mod operator;
 mod plans;
 mod quarantine;
 mod renewal;
+mod records;
 mod rights;
 mod trust;
 mod views;
@@ -18,7 +19,10 @@ pub use quarantine::serve_refusal;
 pub use renewal::LocalRenewal;
 pub use rights::LocalRights;
 
-use crate::{incumbents::Incumbents, local_group::LocalGroup, pki::Keys, sight::Sightings};
+use crate::{
+    flight::Flight, incumbents::Incumbents, local_group::LocalGroup, machine::SharedTrail, pki::Keys, raft::RaftHandle,
+    sight::Sightings,
+};
 use lockkeeper_core::{ids::MemberName, rollout::Facts};
 use lockkeeper_proto::{port::{Clock, Instance, Observer}, transport::Dialer};
 use std::sync::Arc;
@@ -31,6 +35,12 @@ pub struct Api {
     pub me: MemberName,
     /// Its group.
     pub group: Arc<LocalGroup>,
+    /// The audit's entries, as the state machine keeps them.
+    pub trail: SharedTrail,
+    /// The Raft node, for its log.
+    pub raft: RaftHandle,
+    /// What this node decided as leader.
+    pub flight: Flight,
     /// Signs of life, on the leader.
     pub sightings: Arc<Sightings>,
     /// What the leader loop last looked at; none on followers.

@@ -1,7 +1,7 @@
 //! The `Operator` service: people and scripts read and decide. Every call checks the role its comment in the proto
 //! file names, before anything else.
 
-use super::{Api, rights};
+use super::{Api, records, rights};
 use crate::{
     limits,
     pki::{JoinToken, TokenSecret},
@@ -152,6 +152,20 @@ impl Operator for OperatorApi {
 
     async fn cluster_show(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
         self.shown(request, Api::cluster_json).await
+    }
+
+    async fn audit(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
+        self.shown(request, Api::audit_json).await
+    }
+
+    type RecordStream = Pin<Box<dyn Stream<Item = Result<OperatorView, Status>> + Send>>;
+
+    async fn record(&self, request: Request<OperatorViewRequest>) -> Result<Response<Self::RecordStream>, Status> {
+        self.actor(&request, Right::Administer)?;
+        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        let text = self.0.record(&view)?;
+        let pieces = records::pieces(&text).into_iter().map(|json| Ok(OperatorView { json }));
+        Ok(Response::new(Box::pin(futures::stream::iter(pieces.collect::<Vec<_>>()))))
     }
 
     async fn plan(&self, request: Request<OperatorPlanRequest>) -> Result<Response<OperatorPlanReply>, Status> {

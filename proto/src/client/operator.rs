@@ -34,6 +34,7 @@ pub enum ViewKind {
     Locks,
     Cluster,
     Trust,
+    Audit,
 }
 
 /// What people decide while a rollout is active.
@@ -126,6 +127,7 @@ impl OperatorClient {
             ViewKind::Locks => client.locks(request).await,
             ViewKind::Cluster => client.cluster_show(request).await,
             ViewKind::Trust => client.trust(request).await,
+            ViewKind::Audit => client.audit(request).await,
         };
         Ok(reply?.into_inner().json)
     }
@@ -134,6 +136,17 @@ impl OperatorClient {
     pub async fn watch(&self) -> Result<impl futures::Stream<Item = Result<String, Status>> + use<>, Status> {
         let frames = self.0.clone().watch(OperatorViewRequest { linearizable: false }).await?.into_inner();
         Ok(futures::StreamExt::map(frames, |frame| frame.map(|f| f.json)))
+    }
+
+    /// The text of a record file: what the agent's log holds.
+    pub async fn record(&self, linearizable: bool) -> Result<String, Status> {
+        let request = timed(OperatorViewRequest { linearizable }, LOOK_DEADLINE);
+        let mut pieces = self.0.clone().record(request).await?.into_inner();
+        let mut text = String::new();
+        while let Some(piece) = pieces.message().await? {
+            text.push_str(&piece.json);
+        }
+        Ok(text)
     }
 
     /// Makes a plan on the leader.

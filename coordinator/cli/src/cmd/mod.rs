@@ -7,6 +7,7 @@ pub mod approve;
 pub mod ca;
 pub mod breakglass;
 pub mod backup;
+pub mod audit;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -27,9 +28,12 @@ pub mod operator;
 pub mod owed;
 pub mod plan;
 pub mod profile;
+pub mod record;
 pub mod recover;
+pub mod replay;
 pub mod reply;
 pub mod restore;
+pub mod simulate;
 pub mod status;
 pub mod takeover;
 pub mod token;
@@ -124,6 +128,9 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Ca(args) => ca::run(scene, args).await,
         Command::Breakglass(args) => breakglass::run(scene, args),
         Command::Recover(args) => recover::run(scene, args),
+        Command::Audit(args) => audit::run(scene, args).await,
+        Command::Record(args) => record::run(scene, args).await,
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,

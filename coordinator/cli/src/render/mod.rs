@@ -2,6 +2,7 @@
 //! asks an agent or writes anywhere, except `live`, which redraws a terminal.
 
 pub mod breakglass;
+pub mod audit;
 pub mod changes;
 pub mod failure;
 pub mod faults;
@@ -14,6 +15,7 @@ pub mod moment;
 pub mod owed;
 pub mod paint;
 pub mod picture;
+pub mod simulated;
 pub mod source;
 pub mod status;
 pub mod step;

@@ -148,6 +148,20 @@ impl Operator for Service {
         self.ask("watch".to_owned(), |_| Box::pin(frames) as Self::WatchStream)
     }
 
+    async fn audit(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
+        self.view("audit")
+    }
+
+    type RecordStream = Pin<Box<dyn Stream<Item = Result<OperatorView, Status>> + Send>>;
+
+    async fn record(&self, _: Request<OperatorViewRequest>) -> Answer<Self::RecordStream> {
+        self.ask("record".to_owned(), |s| {
+            let text = s.views.get("record").cloned().unwrap_or_default();
+            let pieces = text.into_bytes().chunks(1000).map(|c| String::from_utf8(c.to_vec()).unwrap()).collect::<Vec<_>>();
+            Box::pin(stream::iter(pieces.into_iter().map(|json| Ok(OperatorView { json })))) as Self::RecordStream
+        })
+    }
+
     async fn history(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
         self.view("history")
     }

@@ -18,7 +18,7 @@ pub mod state;
 pub mod trust;
 pub mod why;
 
-pub use apply::apply;
+pub use apply::{apply, apply_audited};
 pub use assignment::{Assignment, assignments_for};
 pub use command::{Command, Envelope, OutcomeResult, Reply};
 pub use next::{Facts, MemberSight, next};

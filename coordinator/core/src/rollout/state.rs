@@ -6,6 +6,7 @@ use super::{
     trust::Trust,
 };
 use crate::{
+    audit::AuditHead,
     cluster::ClusterSpec,
     identity::Actor,
     ids::{
@@ -122,15 +123,6 @@ pub struct Approval {
     pub reference: String,
     /// When.
     pub at: LogTime,
-}
-
-/// Head of the hash chain over all applied commands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditHead {
-    /// Number of entries.
-    pub count: u64,
-    /// Digest over the entry and the digest before it.
-    pub digest: String,
 }
 
 /// One execution of one plan.

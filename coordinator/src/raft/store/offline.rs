@@ -25,8 +25,8 @@ pub struct Offline {
     pub last_log: Option<LogId>,
     /// The newest membership it holds, committed or not.
     pub membership: Membership,
-    snapshot: Option<(SnapshotMeta, Bytes)>,
-    entries: Vec<Entry>,
+    pub(super) snapshot: Option<(SnapshotMeta, Bytes)>,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// How far a log is replayed.
@@ -117,6 +117,14 @@ impl Offline {
         })
     }
 
+    /// The last entry up to which is read.
+    pub(super) fn end(&self, upto: Upto) -> Option<LogIndex> {
+        match upto {
+            Upto::Committed => self.committed.map(|committed| committed.index),
+            Upto::Last => self.last_log.map(|last| last.index),
+        }
+    }
+
     /// Feeds an empty state machine with the snapshot and the entries after it. Returns the last index it has then.
     ///
     /// # Errors
@@ -130,10 +138,7 @@ impl Offline {
                 machine.applied(index);
             }
         }
-        let end = match upto {
-            Upto::Committed => self.committed.map(|committed| committed.index),
-            Upto::Last => self.last_log.map(|last| last.index),
-        };
+        let end = self.end(upto);
         for entry in &self.entries {
             let index = entry.id.index;
             if Some(index) <= done {
