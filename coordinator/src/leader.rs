@@ -90,10 +90,10 @@ impl Leader {
         let now = facts.now;
         reign.refused.retain(|(_, at)| now.since(*at) < limits::REPEAT_AFTER);
         let mut commands = next(&view.state, &facts);
+        self.flight.note(view.state.applied, &facts, &commands);
         let learners = leadership.learners.iter().map(|(_, name, _)| name.clone());
         commands
             .extend(view.state.next_trust(&leadership.voter_names().into_iter().chain(learners).collect()));
-        self.flight.note(view.state.applied, &facts, &commands);
         commands.retain(|c| !reign.refused.iter().any(|(refused, _)| refused == c));
         let answers = join_all(commands.iter().map(|command| self.propose(&view.state, command))).await;
         for (command, kept) in commands.into_iter().zip(answers) {
