@@ -218,9 +218,7 @@ impl Desk {
     }
 
     async fn restore(&mut self, loss: Option<u64>) -> Result<Answer, Status> {
-        let restore = move |client: OperatorClient, id| async move {
-            client.restore(id, "as advised".into(), loss).await
-        };
+        let restore = move |client: Counter, id| async move { client.restore(id, loss).await };
         self.change("restores", restore).await
     }
 

@@ -4,7 +4,7 @@
 use crate::{
     plan::OwedKey,
     rollout::{
-        Command, OutcomeResult,
+        Command, OutcomeResult, TrustCommand,
         command::{AttemptRef, CommandKind, HaltCause},
     },
 };
@@ -66,6 +66,31 @@ pub(super) fn about(command: &Command) -> String {
         Command::Retry { step } => format!("step {step}"),
         Command::AcceptOwed { key, .. } => key.to_string(),
         Command::Halt { rollout, .. } | Command::Finish { rollout } => format!("rollout {rollout}"),
+        Command::Trust(command) => trusted(command),
+        Command::Recover { generation, lost, .. } => {
+            let lost: Vec<&str> = lost.iter().map(|member| member.as_str()).collect();
+            format!("generation {generation} without {}", lost.join(" "))
+        }
+        Command::Restore { accept_loss, .. } => match accept_loss {
+            None => String::new(),
+            Some(u64::MAX) => "accepts any loss".to_owned(),
+            Some(rows) => format!("accepts the loss of {rows} rows"),
+        },
+    }
+}
+
+fn trusted(command: &TrustCommand) -> String {
+    match command {
+        TrustCommand::OperatorIssue { name, role, .. } => format!("{name} as {role}"),
+        TrustCommand::OperatorRevoke { name, .. } => name.to_string(),
+        TrustCommand::MemberRemove { member, .. }
+        | TrustCommand::MemberGone { member }
+        | TrustCommand::AddVoter { member } => member.to_string(),
+        TrustCommand::Certificate { member, incarnation, .. } => format!("{member}, incarnation {incarnation}"),
+        TrustCommand::CaRotate { new, .. } => format!("root {}", new.root),
+        TrustCommand::CaAdvance { stage } => format!("stage {stage:?}").to_lowercase(),
+        TrustCommand::CaFinish => String::new(),
+        TrustCommand::RaiseFloor { feature } => format!("feature {feature}"),
     }
 }
 
@@ -76,7 +101,12 @@ pub(super) fn why(command: &Command) -> String {
         Command::Pause { reason }
         | Command::Abort { reason }
         | Command::AcceptOwed { reason, .. }
-        | Command::Takeover { reason, .. } => reason.clone(),
+        | Command::Takeover { reason, .. }
+        | Command::Restore { reason, .. }
+        | Command::Recover { reason, .. }
+        | Command::Trust(
+            TrustCommand::OperatorRevoke { reason, .. } | TrustCommand::MemberRemove { reason, .. },
+        ) => reason.clone(),
         Command::Halt { cause, .. } => match cause {
             HaltCause::StepFailed { step, .. } => format!("{}: step {step}", cause.code()),
             HaltCause::MemberLost { member, step } | HaltCause::NoAnswer { member, step } => {
@@ -84,6 +114,7 @@ pub(super) fn why(command: &Command) -> String {
             }
             HaltCause::UpgraderLost { member, database } => format!("{}: {member}, {database}", cause.code()),
             HaltCause::OwedDiffers { key: OwedKey(key) } => format!("{}: {key}", cause.code()),
+            HaltCause::Recovered { .. } => cause.code().to_owned(),
         },
         Command::Init { .. }
         | Command::Enrol(_)
@@ -100,6 +131,7 @@ pub(super) fn why(command: &Command) -> String {
         | Command::Resume
         | Command::Retry { .. }
         | Command::Regrant { .. }
-        | Command::Finish { .. } => String::new(),
+        | Command::Finish { .. }
+        | Command::Trust(_) => String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use super::{Halt, Night};
 use crate::{
     identity::{Actor, Role},
+    plan::Way,
     record::FaultKind,
     rollout::{Command, Owner, Reply, Status, StepPhase, why},
 };
@@ -66,7 +67,7 @@ impl Night {
             .filter(|(_, r)| matches!(r.phase, StepPhase::Failed { .. }))
             .map(|(id, _)| *id)
             .collect();
-        let waits = stopped || (rollout.abort.is_some() && failed.iter().any(|id| rollout.is_undo(*id)));
+        let waits = stopped || (rollout.way() != Way::Forward && failed.iter().any(|id| rollout.way_of(*id) != Way::Forward));
         // Whoever is still at it, such as the executor that takes a grant away, is let end first.
         if !waits || !super::agents::open_attempts(&self.state).is_empty() && self.agents.next_due().is_some()
         {

@@ -7,7 +7,7 @@ use super::{At, outcome};
 use crate::{
     identity::Right,
     ids::{Generation, MemberName},
-    plan::{ActionKind, Step, Who},
+    plan::{ActionKind, Step, Way, Who},
     rollout::{
         command::HaltCause,
         rejection::Rejection,
@@ -66,7 +66,7 @@ pub(super) fn identity_ends(rollout: &mut Rollout, at: &At<'_>, member: &MemberN
         grant.state = GrantState::Closing;
         grant.lost = true;
     }
-    for step in plan.steps.iter().chain(&plan.undo) {
+    for step in plan.every_step() {
         let Some(record) = rollout.steps.get_mut(&step.id) else { continue };
         let StepPhase::Assigned { member: had, token, .. } = &record.phase else { continue };
         if had != member {
@@ -96,13 +96,13 @@ pub(super) fn identity_ends(rollout: &mut Rollout, at: &At<'_>, member: &MemberN
 /// Steps whose truth has to be seen again are pending again; their pre-checks find what is so already.
 fn look_anew(rollout: &mut Rollout, lost: &BTreeSet<MemberName>) {
     let plan = rollout.plan.clone();
-    let back = rollout.abort.is_some();
-    for step in plan.steps.iter().chain(&plan.undo) {
+    let back = rollout.way() != Way::Forward;
+    for step in plan.every_step() {
         let again = match rollout.record(step.id).map(|record| &record.phase) {
             // The judge says what became of an upgrade, when its grant is closed.
             Some(StepPhase::Assigned { .. }) => !step.irreversible,
             // What was done on the way forward matters no more to a rollout that goes back.
-            Some(StepPhase::Done { .. }) if back && !rollout.is_undo(step.id) => false,
+            Some(StepPhase::Done { .. }) if back && rollout.way_of(step.id) == Way::Forward => false,
             Some(StepPhase::Done { member, .. }) => stands(rollout, step, lost, lost.contains(member)),
             Some(StepPhase::Pending | StepPhase::Failed { .. } | StepPhase::NotNeeded) | None => false,
         };
@@ -133,6 +133,8 @@ fn stands(rollout: &Rollout, step: &Step, lost: &BTreeSet<MemberName>, by_lost: 
         | ActionKind::AdmitHolder
         | ActionKind::UpgradeDatabase
         | ActionKind::CloseGrant
+        // Names were swapped in one go, or not at all.
+        | ActionKind::RestoreDatabase
         | ActionKind::OpenDoor
         | ActionKind::Admit
         | ActionKind::Run => false,
