@@ -20,7 +20,7 @@ use lockkeeper_core::{
 /// A whole rollout with rejections in between, as a log.
 fn night() -> Group {
     let shape =
-        Shape { members: 7, witnesses: 1, databases: 1, balancers: 1, postgres: true, process: false };
+        Shape { members: 9, witnesses: 1, databases: 1, balancers: 1, postgres: true, process: false };
     let mut group = Group::new(&shape.text());
     let plan = group.plan("26.5.0");
     let viewer = person("vic", Role::Viewer);

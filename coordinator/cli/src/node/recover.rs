@@ -16,7 +16,7 @@ use lockkeeper_coordinator::{
 use lockkeeper_core::{
     identity::{Actor, Role},
     ids::{Generation, LogIndex, MemberName, NodeId, RequestId},
-    rollout::{Command, Envelope, Reply, State, apply},
+    rollout::{Command, Envelope, Reply, State, apply_audited},
     stored,
     time::LogTime,
 };
@@ -84,8 +84,14 @@ pub fn recover<'a>(data: &'a DataDir, settings: &Settings, wish: Recovery) -> Re
         trace: String::new(),
         command: Command::Recover { generation, lost: lost.clone(), reason: wish.reason.clone() },
     };
-    if let Reply::Rejected(rejection) = apply(&mut state, index, &envelope) {
+    let (reply, entry) = apply_audited(&mut state, index, &envelope);
+    if let Reply::Rejected(rejection) = reply {
         return Err(CliError::CannotRecover(rejection.to_string()));
+    }
+    // The audit goes on unbroken over the new generation.
+    let mut trail = (*machine.trail().read()).clone();
+    if let Some(entry) = entry {
+        trail.push(entry);
     }
     let new = Marker { generation, store: StoreMarker::generate(), ..offline.marker.clone() };
     let seat =
@@ -94,7 +100,7 @@ pub fn recover<'a>(data: &'a DataDir, settings: &Settings, wish: Recovery) -> Re
         after: LogId { index, ..last },
         term: offline.term,
         seat,
-        state: stored::encode_state(&state),
+        state: stored::encode_snapshot(&state, &trail),
     };
     let names =
         |set: &BTreeSet<MemberName>| set.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
