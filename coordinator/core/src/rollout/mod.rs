@@ -16,6 +16,7 @@ pub mod rejection;
 mod remedy;
 pub mod state;
 pub mod trust;
+mod ways;
 pub mod why;
 
 pub use apply::{apply, apply_audited};
