@@ -20,6 +20,10 @@ pub const REPEAT_AFTER: Millis = Millis(2_000);
 /// How often an agent gives a sign of life. `lost_after` is 10 s by default, so nine may be lost in a row.
 pub const BEAT_EVERY: Millis = Millis(1_000);
 
+/// The largest group whose leader tells everybody what it has heard of whom, once a second: about 3 kB to each of 50. In
+/// larger ones those who want to know ask the leader.
+pub const SIGHTINGS_TOLD_MAX: usize = 50;
+
 /// Largest encoded envelope. A plan for 1,000 members has about 9,000 steps of about 600 bytes.
 pub const ENVELOPE_MAX: usize = 16 << 20;
 

@@ -40,7 +40,7 @@ pub struct Presence {
     pub agent_version: String,
     /// Its group.
     pub group: Arc<LocalGroup>,
-    /// Where a leader keeps what it hears, also of itself.
+    /// Where a leader keeps what it hears, also of itself, and others what it tells them.
     pub sightings: Arc<Sightings>,
     /// Ways to other agents.
     pub dialer: Arc<dyn Dialer>,
@@ -122,7 +122,12 @@ impl Presence {
         };
         let limit: Millis = limits::FORWARD_DEADLINE;
         match tokio::time::timeout(limit.into(), client.beat(wire)).await {
-            Ok(Ok((digest, _))) => digest,
+            Ok(Ok(answer)) => {
+                if let Some(sightings) = answer.sightings {
+                    self.sightings.learn(sightings, self.clock.boot());
+                }
+                answer.facts_digest
+            }
             Ok(Err(status)) => {
                 if code_of(&status) == Some("LK3311") {
                     self.alarm.refused(status.message());

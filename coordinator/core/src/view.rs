@@ -41,7 +41,7 @@ pub struct Stamp {
     pub stale: bool,
 }
 
-/// What a leader's agents told about themselves; empty on followers.
+/// What agents told a leader about themselves, and the leader its followers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// Milliseconds since it was last heard of.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use lockkeeper_core::fault::FaultCode;
+use lockkeeper_core::{fault::FaultCode, rollout::Word};
 use std::{
     collections::BTreeSet,
     fs,
@@ -55,4 +55,48 @@ fn every_code_is_made_somewhere() {
     let unused: Vec<_> =
         FaultCode::ALL.iter().filter(|c| !sources.contains(&format!("FaultCode::{c:?}"))).collect();
     assert!(unused.is_empty(), "{unused:?}");
+}
+
+/// The words of `status --why` have a page each, and a page that is no number is one of theirs.
+#[test]
+fn words_and_pages_are_paired() {
+    let words: BTreeSet<String> = Word::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(words.len(), Word::ALL.len(), "two variants have one word");
+    let pages: BTreeSet<String> = names().into_iter().filter(|name| !name.starts_with("LK")).collect();
+    assert_eq!(words, pages);
+    for word in words {
+        let page = fs::read_to_string(errors().join(format!("{word}.md"))).unwrap();
+        assert!(page.starts_with(&format!("# {word}: ")), "{word}");
+        for part in ["**Meaning.** ", "**Cause.** ", "**Remedy.** "] {
+            assert!(page.contains(part), "{word} lacks {part}");
+        }
+    }
+}
+
+/// `docs/errors.md` lists every page there is. `INSTA_UPDATE=always` writes it anew.
+#[test]
+fn the_table_of_codes_is_current() {
+    let mut table = String::from(
+        "# Every code and word\n\nMade from the titles of `deploy/errors/`; `lockkeeper explain CODE` shows a page.\n\n| code | what it says |\n| --- | --- |\n",
+    );
+    for name in names() {
+        let page = fs::read_to_string(errors().join(format!("{name}.md"))).unwrap();
+        let title = page.lines().next().unwrap().trim_start_matches("# ");
+        let title = title.strip_prefix(&format!("{name}: ")).unwrap_or(title).replace('|', "\\|");
+        table.push_str(&format!("| [{name}](../deploy/errors/{name}.md) | {title} |\n"));
+    }
+    let path = errors().join("../../docs/errors.md");
+    if std::env::var("INSTA_UPDATE").is_ok_and(|word| word == "always") {
+        fs::write(&path, &table).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).is_ok_and(|text| text == table),
+        "docs/errors.md is not current: INSTA_UPDATE=always cargo test -p lockkeeper-core --test codes"
+    );
+}
+
+/// The names of all pages, sorted.
+fn names() -> BTreeSet<String> {
+    let paths = fs::read_dir(errors()).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }

@@ -96,7 +96,8 @@ impl Group for GroupApi {
             wall_ms: beat.wall_ms,
         };
         let facts_digest = self.0.sightings.heard(&beat, self.0.clock.boot(), self.0.clock.wall_ms());
-        Ok(Response::new(GroupBeatReply { facts_digest, leading }))
+        let sightings_json = if leading { self.0.sightings.told(self.0.clock.boot()) } else { String::new() };
+        Ok(Response::new(GroupBeatReply { facts_digest, leading, sightings_json }))
     }
 
     async fn observe(

@@ -10,12 +10,13 @@ use crate::{
     transport::Speaking,
 };
 use lockkeeper_core::{
-    ids::{Digest, LogIndex},
+    ids::{Digest, LogIndex, MemberName},
     observe::{FactsQuery, HostFacts},
     rollout::{Reply, State},
     stored,
+    view::Sighting,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
 
 /// Limit of one look at a host: hashing a release of 1 GiB takes about 5 s, a database that is down 10 s.
@@ -104,8 +105,8 @@ impl GroupClient {
         Ok(LogIndex(self.client.clone().read(GroupReadRequest {}).await?.into_inner().read_index))
     }
 
-    /// Gives a sign of life; answers the digest of the facts the other side holds, and whether it leads.
-    pub async fn beat(&self, beat: GroupBeat) -> Result<(String, bool), Status> {
+    /// Gives a sign of life; answers what the other side holds.
+    pub async fn beat(&self, beat: GroupBeat) -> Result<BeatAnswer, Status> {
         let request = GroupBeatRequest {
             member: beat.member,
             incarnation: beat.incarnation,
@@ -116,7 +117,11 @@ impl GroupClient {
             wall_ms: beat.wall_ms,
         };
         let reply = self.client.clone().beat(request).await?.into_inner();
-        Ok((reply.facts_digest, reply.leading))
+        let sightings = match reply.sightings_json.as_str() {
+            "" => None,
+            text => Some(serde_json::from_str(text).map_err(|e| Status::data_loss(e.to_string()))?),
+        };
+        Ok(BeatAnswer { facts_digest: reply.facts_digest, leading: reply.leading, sightings })
     }
 
     /// Asks the other side to look at its host; answers what it saw and its wall clock.
@@ -143,6 +148,17 @@ impl GroupClient {
         let frames = self.client.clone().follow(GroupFollowRequest {}).await?.into_inner();
         Ok(futures::StreamExt::map(frames, |frame| frame.and_then(read)))
     }
+}
+
+/// What is answered to a sign of life.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BeatAnswer {
+    /// Digest of the host facts the other side holds; when it differs they are sent whole.
+    pub facts_digest: String,
+    /// Whether it leads.
+    pub leading: bool,
+    /// What a leader has heard of everybody, if it tells.
+    pub sightings: Option<BTreeMap<MemberName, Sighting>>,
 }
 
 /// A sign of life, see [`GroupClient::beat`].

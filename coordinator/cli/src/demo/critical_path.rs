@@ -33,7 +33,8 @@ fn action_ms(step: &StepView) -> u64 {
 }
 
 fn after(plan: &Plan) -> BTreeMap<u32, Vec<u32>> {
-    let before = |step: &Step| step.after.iter().map(|id| id.0).collect();
+    let all = |step: &Step| 1..=step.after_all.map_or(0, |id| id.0);
+    let before = |step: &Step| all(step).chain(step.after.iter().map(|id| id.0)).collect();
     plan.steps.iter().map(|step| (step.id.0, before(step))).collect()
 }
 
@@ -79,7 +80,7 @@ mod tests {
     fn a_chain_adds_up_and_parallel_members_do_not() {
         let (mut plan, steps) = timed(10);
         for step in &mut plan.steps {
-            (step.after, step.serial) = (Vec::new(), None);
+            (step.after, step.after_all, step.serial) = (Vec::new(), None, None);
         }
         assert_eq!(length_ms(&plan, &steps), 10, "nothing waits for anything");
         let ids: Vec<_> = plan.steps.iter().map(|step| step.id).collect();
@@ -95,7 +96,7 @@ mod tests {
         let serial = plan.steps.iter().filter(|step| step.serial.is_some()).count() as u64;
         assert!(serial > 3, "the plan has a serial run");
         for step in &mut plan.steps {
-            step.after = Vec::new();
+            (step.after, step.after_all) = (Vec::new(), None);
         }
         let members = plan.bound.members.len() as u64;
         assert_eq!(length_ms(&plan, &steps), 10 * members, "one step of each member");
@@ -105,7 +106,7 @@ mod tests {
     fn what_the_host_did_not_time_counts_by_the_log() {
         let (mut plan, mut steps) = timed(10);
         for step in &mut plan.steps {
-            (step.after, step.serial) = (Vec::new(), None);
+            (step.after, step.after_all, step.serial) = (Vec::new(), None, None);
         }
         if let Some(step) = steps.iter_mut().find(|step| !step.undo) {
             step.action_ms = None;

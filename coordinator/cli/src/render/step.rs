@@ -84,7 +84,7 @@ fn planned_lines(step: &Step) -> Vec<String> {
         Who::ExecutorNotHolder => "the committed executor of the target, never the grant's holder".to_owned(),
         Who::Holder(d) => format!("the member elected to upgrade {d}"),
     };
-    let after: Vec<String> = step.after.iter().map(ToString::to_string).collect();
+    let after = if step.after_text().is_empty() { "none".to_owned() } else { step.after_text() };
     let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
     let mut lines = vec![
         format!("  who        {who}"),
@@ -93,7 +93,7 @@ fn planned_lines(step: &Step) -> Vec<String> {
             "  deadlines  told after {}, failed after {}; estimate {}",
             step.deadline.soft, step.deadline.hard, step.estimate
         ),
-        format!("  after      {}", list(after)),
+        format!("  after      {after}"),
         format!("  facts      {}", list(step.facts.clone())),
     ];
     if let Some(serial) = &step.serial {

@@ -118,6 +118,9 @@ pub struct DatabaseSpec {
     pub name: String,
     /// Who Lockkeeper logs in as; absent for SQLite.
     pub admin: Option<AdminLogin>,
+    /// How connections are encrypted; absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DatabaseTls>,
     /// How everybody but the grant's holder is kept out.
     pub door: Door,
     /// The role that owns the objects; the minted login acts as it. Empty: the database's owner.
@@ -148,6 +151,14 @@ pub enum Door {
     Login,
     /// SQLite: each grant gets a file of its own, the earlier one is renamed.
     PathPerEpoch,
+}
+
+/// Encrypted connections to a database's server, whose certificate must be of this authority and for the name or
+/// address that the instance is written with. Nothing weaker can be chosen: whoever is between would get the password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseTls {
+    /// Absolute path of the authority's certificates (PEM) on every agent that works the database.
+    pub ca: String,
 }
 
 /// An administrator's login; the password is a reference, never a value.

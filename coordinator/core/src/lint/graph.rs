@@ -1,7 +1,7 @@
 //! The transitive order of some steps: which come certainly before which.
 
 use crate::{
-    ids::{DatabaseName, MemberName},
+    ids::{DatabaseName, MemberName, StepId},
     plan::{Action, ActionKind, Step, Target},
 };
 use std::collections::BTreeMap;
@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(super) struct Graph<'p> {
     steps: &'p [Step],
     kinds: BTreeMap<ActionKind, Vec<&'p Step>>,
+    /// Steps about one member, on its host or in a balancer.
+    members: BTreeMap<(ActionKind, &'p MemberName), Vec<&'p Step>>,
     first: usize,
     words: usize,
     rows: Vec<u64>,
@@ -20,12 +22,30 @@ impl<'p> Graph<'p> {
     pub(super) fn new(steps: &'p [Step]) -> Self {
         let first = steps.first().map_or(0, number);
         let words = steps.len().div_ceil(64);
-        let mut graph =
-            Self { steps, kinds: BTreeMap::new(), first, words, rows: vec![0; words * steps.len()] };
+        let mut graph = Self {
+            steps,
+            kinds: BTreeMap::new(),
+            members: BTreeMap::new(),
+            first,
+            words,
+            rows: vec![0; words * steps.len()],
+        };
         for (at, step) in steps.iter().enumerate() {
-            graph.kinds.entry(step.action.kind()).or_default().push(step);
+            let kind = step.action.kind();
+            graph.kinds.entry(kind).or_default().push(step);
+            if let Target::Member(member) | Target::Balancer(_, member) = &step.target {
+                graph.members.entry((kind, member)).or_default().push(step);
+            }
+            let place = |id: &StepId| usize::try_from(id.0).unwrap_or(usize::MAX).wrapping_sub(first);
+            // All up to a barrier: whole words of ones, and the rest of one.
+            if let Some(barrier) = step.after_all.as_ref().map(place).filter(|barrier| *barrier < at) {
+                let row = graph.rows.iter_mut().skip(at * words);
+                for (word, left) in row.zip((0..=barrier).step_by(64).map(|from| barrier + 1 - from)) {
+                    *word |= if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+                }
+            }
             for after in &step.after {
-                let before = usize::try_from(after.0).unwrap_or(usize::MAX).wrapping_sub(first);
+                let before = place(after);
                 if before >= at {
                     continue;
                 }
@@ -52,9 +72,17 @@ impl<'p> Graph<'p> {
         self.kinds.get(&kind).into_iter().flatten().copied()
     }
 
+    fn about<'g>(&'g self, kind: ActionKind, member: &'g MemberName) -> &'g [&'p Step] {
+        self.members.get(&(kind, member)).map_or(&[], Vec::as_slice)
+    }
+
     /// Steps of one kind on a member's own host.
-    pub(super) fn on_member(&self, kind: ActionKind, member: &MemberName) -> impl Iterator<Item = &'p Step> {
-        self.of(kind).filter(move |s| matches!(&s.target, Target::Member(m) if m == member))
+    pub(super) fn on_member<'g>(
+        &'g self,
+        kind: ActionKind,
+        member: &'g MemberName,
+    ) -> impl Iterator<Item = &'p Step> + use<'g, 'p> {
+        self.about(kind, member).iter().copied().filter(|s| matches!(&s.target, Target::Member(_)))
     }
 
     /// Steps of one kind on a database.
@@ -67,12 +95,12 @@ impl<'p> Graph<'p> {
     }
 
     /// Steps of one kind on a member's servers in balancers.
-    pub(super) fn on_balancer(
-        &self,
+    pub(super) fn on_balancer<'g>(
+        &'g self,
         kind: ActionKind,
-        member: &MemberName,
-    ) -> impl Iterator<Item = &'p Step> {
-        self.of(kind).filter(move |s| matches!(&s.target, Target::Balancer(_, m) if m == member))
+        member: &'g MemberName,
+    ) -> impl Iterator<Item = &'p Step> + use<'g, 'p> {
+        self.about(kind, member).iter().copied().filter(|s| matches!(&s.target, Target::Balancer(_, _)))
     }
 
     /// Whether `a` is certainly done before `b` begins.

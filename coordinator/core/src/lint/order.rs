@@ -23,7 +23,7 @@ fn way(steps: &[Step], first: usize, faults: &mut Vec<Fault>) {
             faults.push(broken(FaultCode::LawOrder, step, format!("it stands at place {place}")));
         }
         let wrong = |id: &u32| usize::try_from(*id).ok().is_none_or(|id| id < first || id >= place);
-        if let Some(bad) = step.after.iter().map(|a| a.0).find(wrong) {
+        if let Some(bad) = step.after.iter().chain(&step.after_all).map(|a| a.0).find(wrong) {
             faults.push(broken(FaultCode::LawOrder, step, format!("it cannot wait for step {bad}")));
         }
         if step.after.windows(2).any(|pair| pair[0] >= pair[1]) {

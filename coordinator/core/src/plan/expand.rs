@@ -300,7 +300,7 @@ impl<'a> Expansion<'a> {
         serial: Option<Serial>,
         member: Option<&MemberName>,
     ) -> StepId {
-        let (id, after) = self.order.next();
+        let (id, before) = self.order.next();
         let kind = made.action.kind();
         let own = kind == frame.template.kind;
         let late = member.is_some_and(|m| self.others.contains(m));
@@ -313,7 +313,8 @@ impl<'a> Expansion<'a> {
             action: made.action,
             target: made.target,
             who: made.who,
-            after,
+            after: before.steps,
+            after_all: before.all,
             serial,
             grant: made.grant,
             owes: made.owes,

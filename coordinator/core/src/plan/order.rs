@@ -15,6 +15,16 @@ pub(super) enum Lane {
     Database(DatabaseName),
 }
 
+/// What a step waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Before {
+    /// These steps.
+    pub(super) steps: Vec<StepId>,
+    /// Every step of this way up to this one. A barrier in front of a thousand lanes is one number a lane, not a
+    /// thousand, so that a plan grows with its steps and not with their square.
+    pub(super) all: Option<StepId>,
+}
+
 /// Numbers and edges.
 #[derive(Debug, Default)]
 pub(super) struct Order {
@@ -22,16 +32,16 @@ pub(super) struct Order {
     /// Steps nothing waits for yet.
     sinks: BTreeSet<StepId>,
     /// What a lane that has no step of its own since the last barrier waits for.
-    base: Vec<StepId>,
+    base: Before,
     /// The last steps of each lane since the last barrier.
-    tails: BTreeMap<Lane, Vec<StepId>>,
+    tails: BTreeMap<Lane, Before>,
     lane: Option<Lane>,
     /// What the next step waits for.
-    before: Vec<StepId>,
+    before: Before,
     /// `before` is `base`.
     from_base: bool,
-    /// Something waits for `base` already, so none of it is a sink any more.
-    base_taken: bool,
+    /// The last barrier, while nothing waits for it: everything up to it is a sink no more once something does.
+    barrier: Option<u32>,
 }
 
 impl Order {
@@ -43,8 +53,12 @@ impl Order {
     /// Begins a stage.
     pub(super) fn begin(&mut self, wait: Wait) {
         if wait == Wait::All {
-            self.base = self.sinks.iter().copied().collect();
-            self.base_taken = false;
+            // One step that everything before leads to is an edge people can read.
+            self.base = match self.sinks.len() {
+                0 | 1 => Before { steps: self.sinks.iter().copied().collect(), all: None },
+                _ => Before { steps: Vec::new(), all: Some(StepId(self.last)) },
+            };
+            self.barrier = Some(self.last);
             self.tails.clear();
         }
         self.lane = None;
@@ -74,15 +88,15 @@ impl Order {
 
     /// The next number, and what it waits for. Steps numbered without [`Order::advance`] between them stand side
     /// by side.
-    pub(super) fn next(&mut self) -> (StepId, Vec<StepId>) {
+    pub(super) fn next(&mut self) -> (StepId, Before) {
         self.last += 1;
-        // Behind a barrier all lanes wait for the same steps; with a thousand lanes they are taken out once, not a
-        // thousand times.
-        if !self.from_base || !self.base_taken {
-            for id in &self.before {
+        if !self.from_base {
+            for id in &self.before.steps {
                 self.sinks.remove(id);
             }
-            self.base_taken |= self.from_base;
+        } else if let Some(barrier) = self.barrier.take() {
+            // With a thousand lanes behind it they are taken out once, not a thousand times.
+            self.sinks = self.sinks.split_off(&StepId(barrier + 1));
         }
         self.sinks.insert(StepId(self.last));
         (StepId(self.last), self.before.clone())
@@ -91,7 +105,7 @@ impl Order {
     /// What follows in this lane waits for these; nothing changes if there are none.
     pub(super) fn advance(&mut self, ids: Vec<StepId>) {
         if !ids.is_empty() {
-            self.before = ids;
+            self.before = Before { steps: ids, all: None };
             self.from_base = false;
         }
     }

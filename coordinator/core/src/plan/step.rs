@@ -25,6 +25,9 @@ pub struct Step {
     pub who: Who,
     /// Steps that must be done first.
     pub after: Vec<StepId>,
+    /// Besides these every step of its own way (forward, or back) up to this one: a barrier between stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_all: Option<StepId>,
     /// Steps of one serial run: members go one after another, each through all its steps of the run.
     pub serial: Option<Serial>,
     /// The grant this step belongs to; its steps carry the grant's token and are tried again together.
@@ -89,6 +92,14 @@ pub enum SharedTarget {
     Balancer(BalancerName),
     /// A database.
     Database(DatabaseName),
+}
+
+impl Step {
+    /// What it waits for, for people: `5, 6`, `all up to 12`, or nothing.
+    pub fn after_text(&self) -> String {
+        let all = self.after_all.map(|id| format!("all up to {id}"));
+        all.into_iter().chain(self.after.iter().map(ToString::to_string)).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Target {

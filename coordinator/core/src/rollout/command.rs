@@ -1,6 +1,6 @@
 //! Commands: everything that can be put into the log, and what applying answers.
 
-use super::{rejection::Rejection, trust::TrustCommand};
+use super::{rejection::Rejection, trust::TrustCommand, word::Word};
 use crate::{
     cluster::ClusterSpec,
     identity::Actor,
@@ -333,14 +333,15 @@ pub enum HaltCause {
 impl HaltCause {
     /// The cause's word and page.
     pub const fn code(&self) -> &'static str {
-        match self {
-            HaltCause::StepFailed { .. } => "step-failed",
-            HaltCause::MemberLost { .. } => "member-lost",
-            HaltCause::UpgraderLost { .. } => "upgrader-lost",
-            HaltCause::NoAnswer { .. } => "no-answer",
-            HaltCause::OwedDiffers { .. } => "owed-differs",
-            HaltCause::Recovered { .. } => "recovered",
-        }
+        let word = match self {
+            HaltCause::StepFailed { .. } => Word::StepFailed,
+            HaltCause::MemberLost { .. } => Word::MemberLost,
+            HaltCause::UpgraderLost { .. } => Word::UpgraderLost,
+            HaltCause::NoAnswer { .. } => Word::NoAnswer,
+            HaltCause::OwedDiffers { .. } => Word::OwedDiffers,
+            HaltCause::Recovered { .. } => Word::Recovered,
+        };
+        word.as_str()
     }
 }
 

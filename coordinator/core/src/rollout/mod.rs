@@ -17,7 +17,9 @@ mod remedy;
 pub mod state;
 pub mod trust;
 mod ways;
+mod survey;
 pub mod why;
+pub mod word;
 
 pub use apply::{apply, apply_audited};
 pub use assignment::{Assignment, assignments_for};
@@ -27,3 +29,4 @@ pub use rejection::Rejection;
 pub use state::{Rollout, State, Status, StepPhase, StepRecord};
 pub use trust::TrustCommand;
 pub use why::{Owner, Why, why};
+pub use word::Word;

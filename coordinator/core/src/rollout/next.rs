@@ -74,13 +74,19 @@ pub fn next(state: &State, facts: &Facts) -> Vec<Command> {
     let mut inside: BTreeMap<&str, &MemberName> = BTreeMap::new();
     for (step, outlook) in outlook(rollout, facts) {
         match outlook {
-            Outlook::Ready(command) if !commands.contains(&command) && enters(&mut inside, step) => {
+            // Several steps may wait for one executor or election; each asks for it, once is enough.
+            Outlook::Ready(command) if is_news(&commands, &command) && enters(&mut inside, step) => {
                 commands.push(command);
             }
             Outlook::Ready(_) | Outlook::UnderWay | Outlook::Waits(_) => {}
         }
     }
     commands
+}
+
+/// Whether a command is not proposed already. An assignment names its own step, so it never is.
+fn is_news(commands: &[Command], command: &Command) -> bool {
+    matches!(command, Command::Assign { .. }) || !commands.contains(command)
 }
 
 /// Whether a step's member may enter its serial run beside what is proposed already. A second member would be rejected,

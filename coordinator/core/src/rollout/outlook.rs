@@ -1,19 +1,22 @@
 //! What could happen next to every unsettled step: the one analysis behind `next` and `why`.
 
 use super::{
-    apply::{check_order, check_serial, grant_first_step, is_shutting},
+    apply::{grant_first_step, is_shutting},
     command::Command,
     elect, loss,
     next::Facts,
     rejection::Rejection,
     remedy,
     state::{GrantState, Rollout, Status, StepPhase},
+    survey::{Frontier, Runs},
     why::{Owner, Why},
+    word::Word,
 };
 use crate::{
     ids::{DatabaseName, MemberName},
     plan::{SharedTarget, Step, Who},
 };
+use std::collections::BTreeSet;
 
 /// What can be said of one unsettled step.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,28 +33,35 @@ pub enum Outlook {
 pub fn outlook<'a>(rollout: &'a Rollout, facts: &Facts) -> Vec<(&'a Step, Outlook)> {
     let shutting = rollout.plan.steps.iter().filter(|s| is_shutting(rollout, s));
     let way = rollout.way_steps().iter();
-    let mut seen = Vec::new();
+    let survey = (Frontier::of(rollout), Runs::of(rollout));
+    let mut seen = BTreeSet::new();
     let mut result = Vec::new();
     for step in shutting.chain(way) {
         let Some(record) = rollout.record(step.id) else { continue };
-        if record.phase.is_settled() || seen.contains(&step.id) {
+        if record.phase.is_settled() || !seen.insert(step.id) {
             continue;
         }
-        seen.push(step.id);
-        result.push((step, one(rollout, facts, step, &record.phase)));
+        result.push((step, one(rollout, facts, &survey, step, &record.phase)));
     }
     result
 }
 
-fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outlook {
-    let waits = |code: &str, text: String, owner: Owner, remedy: &str| {
-        Outlook::Waits(Why::of_step(rollout, step, code, text, owner, remedy))
+fn one(
+    rollout: &Rollout,
+    facts: &Facts,
+    (frontier, runs): &(Frontier, Runs<'_>),
+    step: &Step,
+    phase: &StepPhase,
+) -> Outlook {
+    let waits = |word: Word, text: String, owner: Owner, remedy: &str| {
+        Outlook::Waits(Why::of_step(rollout, step, word.as_str(), text, owner, remedy))
     };
     match phase {
         StepPhase::Assigned { .. } => return Outlook::UnderWay,
         StepPhase::Failed { code, text, .. } => {
             let advice = remedy::of_failed(rollout, step);
-            return waits(code, advice.text_after(text), advice.owner, &advice.remedy);
+            let text = advice.text_after(text);
+            return Outlook::Waits(Why::of_step(rollout, step, code, text, advice.owner, &advice.remedy));
         }
         StepPhase::Pending | StepPhase::Done { .. } | StepPhase::NotNeeded => {}
     }
@@ -60,18 +70,23 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
             Status::Running | Status::Aborting | Status::Restoring => {}
             Status::Paused { by, reason, .. } => {
                 let text = format!("paused by {by}: {reason}");
-                return waits("paused", text, Owner::Person, "lockkeeper resume");
+                return waits(Word::Paused, text, Owner::Person, "lockkeeper resume");
             }
             Status::Halted { cause, .. } => {
-                return waits("halted", format!("halted: {}", cause.code()), Owner::Person, "lockkeeper status --why");
+                return waits(
+                    Word::Halted,
+                    format!("halted: {}", cause.code()),
+                    Owner::Person,
+                    "lockkeeper status --why",
+                );
             }
             Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => {
                 return Outlook::UnderWay;
             }
         }
-        if let Err(rejection) = check_order(rollout, step).and_then(|()| check_serial(rollout, step)) {
+        if let Err(rejection) = frontier.check(rollout, step).and_then(|()| runs.check(rollout, step)) {
             let (owner, remedy) = order_remedy(rollout, facts, step, &rejection);
-            return waits(order_code(&rejection), rejection.to_string(), owner, &remedy);
+            return waits(order_word(&rejection), rejection.to_string(), owner, &remedy);
         }
     }
     if step.irreversible
@@ -79,21 +94,26 @@ fn one(rollout: &Rollout, facts: &Facts, step: &Step, phase: &StepPhase) -> Outl
         && let Some(difference) = &facts.bound_differs
     {
         let text = format!("facts the approval rests on have changed: {difference}");
-        return waits("facts-changed", text, Owner::Person, "lockkeeper abort, then plan and approve anew");
+        return waits(
+            Word::FactsChanged,
+            text,
+            Owner::Person,
+            "lockkeeper abort, then plan and approve anew",
+        );
     }
     match choose(rollout, facts, step) {
         Choice::Now(command) => Outlook::Ready(command),
-        Choice::Nobody { code, text } => {
-            waits(code, text, Owner::Person, "bring its agent back, see lockkeeper members")
+        Choice::Nobody { word, text } => {
+            waits(word, text, Owner::Person, "bring its agent back, see lockkeeper members")
         }
     }
 }
 
-fn order_code(rejection: &Rejection) -> &'static str {
+fn order_word(rejection: &Rejection) -> Word {
     match rejection {
-        Rejection::SerialBusy { .. } => "serial",
-        Rejection::LossNotAccepted { .. } => "loss-not-accepted",
-        _ => "order",
+        Rejection::SerialBusy { .. } => Word::Serial,
+        Rejection::LossNotAccepted { .. } => Word::LossNotAccepted,
+        _ => Word::Order,
     }
 }
 
@@ -116,7 +136,7 @@ fn order_remedy(rollout: &Rollout, facts: &Facts, step: &Step, rejection: &Rejec
 
 enum Choice {
     Now(Command),
-    Nobody { code: &'static str, text: String },
+    Nobody { word: Word, text: String },
 }
 
 /// Who does the step now, or what must be committed before anybody can.
@@ -125,7 +145,7 @@ fn choose(rollout: &Rollout, facts: &Facts, step: &Step) -> Choice {
         Choice::Now(Command::Assign { rollout: rollout.id, step: step.id, member: member.clone() })
     };
     let away = |member: &MemberName| Choice::Nobody {
-        code: "member-away",
+        word: Word::MemberAway,
         text: format!("{member} has not been heard of for {}", facts.silence(member)),
     };
     match &step.who {
@@ -154,13 +174,19 @@ fn by_executor(
     assign: impl Fn(&MemberName) -> Choice,
 ) -> Choice {
     let Some(target) = step.target.shared() else {
-        return Choice::Nobody { code: "bad-plan", text: format!("step {} has no shared target", step.id) };
+        return Choice::Nobody {
+            word: Word::BadPlan,
+            text: format!("step {} has no shared target", step.id),
+        };
     };
     match rollout.executors.get(&target) {
         Some(member) if Some(member) != never && facts.is_alive(member, rollout) => assign(member),
         Some(_) | None => match elect::executor(rollout, facts, &target, never) {
             Some(member) => Choice::Now(Command::SetExecutor { rollout: rollout.id, target, member }),
-            None => Choice::Nobody { code: "no-executor", text: format!("no executor of {target} is heard of") },
+            None => Choice::Nobody {
+                word: Word::NoExecutor,
+                text: format!("no executor of {target} is heard of"),
+            },
         },
     }
 }
@@ -168,7 +194,7 @@ fn by_executor(
 fn elect_now(rollout: &Rollout, facts: &Facts, step: &Step, database: &DatabaseName) -> Choice {
     // Only the grant's first step asks for an election; the others wait for it by their order.
     if grant_first_step(rollout, database).map(|s| s.id) != Some(step.id) {
-        return Choice::Nobody { code: "no-grant", text: format!("no grant is open for {database}") };
+        return Choice::Nobody { word: Word::NoGrant, text: format!("no grant is open for {database}") };
     }
     let Some(member) = elect::upgrader(rollout, facts, database) else {
         let text = match rollout.successors.get(database) {
@@ -177,7 +203,7 @@ fn elect_now(rollout: &Rollout, facts: &Facts, step: &Step, database: &DatabaseN
             ),
             None => format!("no member that may upgrade {database} is heard of"),
         };
-        return Choice::Nobody { code: "no-upgrader", text };
+        return Choice::Nobody { word: Word::NoUpgrader, text };
     };
     let target = SharedTarget::Database(database.clone());
     if rollout.executors.get(&target) != Some(&member) {
@@ -186,7 +212,7 @@ fn elect_now(rollout: &Rollout, facts: &Facts, step: &Step, database: &DatabaseN
     match elect::executor(rollout, facts, &target, Some(&member)) {
         Some(other) => Choice::Now(Command::SetExecutor { rollout: rollout.id, target, member: other }),
         None => Choice::Nobody {
-            code: "no-executor",
+            word: Word::NoExecutor,
             text: format!("{member} would have to work the door and hold the grant of {database}"),
         },
     }

@@ -5,6 +5,7 @@ use super::{
     outlook::{Outlook, outlook},
     remedy,
     state::{Rollout, State, Status, StepPhase},
+    word::Word,
 };
 use crate::{
     plan::{OwedKey, Step},
@@ -85,12 +86,20 @@ pub fn why(state: &State, facts: &Facts) -> Vec<Why> {
     for (step, outlook) in outlook(rollout, facts) {
         match outlook {
             // Said once, for the rollout as a whole.
-            Outlook::Waits(why) if ["halted", "paused"].contains(&why.code.as_str()) => {}
+            Outlook::Waits(why)
+                if [Word::Halted.as_str(), Word::Paused.as_str()].contains(&why.code.as_str()) => {}
             Outlook::Waits(why) => all.push(why),
             Outlook::UnderWay => all.extend(under_way(rollout, step, facts)),
             Outlook::Ready(_) => {
                 let text = "ready, not handed out yet".to_owned();
-                all.push(Why::of_step(rollout, step, "ready", text, Owner::Rollout, "nothing to do"));
+                all.push(Why::of_step(
+                    rollout,
+                    step,
+                    Word::Ready.as_str(),
+                    text,
+                    Owner::Rollout,
+                    "nothing to do",
+                ));
             }
         }
     }
@@ -106,7 +115,7 @@ fn stopped(rollout: &Rollout) -> Option<Why> {
     let (code, text, since, owner, remedy) = match &rollout.status {
         Status::Paused { by, reason, since } => {
             let text = format!("paused by {by}: {reason}");
-            ("paused", text, *since, Owner::Person, "lockkeeper resume".to_owned())
+            (Word::Paused.as_str(), text, *since, Owner::Person, "lockkeeper resume".to_owned())
         }
         Status::Halted { cause, since } => {
             let advice = remedy::of_halt(rollout, cause);
@@ -143,7 +152,7 @@ fn under_way(rollout: &Rollout, step: &Step, facts: &Facts) -> Option<Why> {
         None => {
             let silent = facts.silence(member);
             let text = format!("{member} works on it, heard of {silent} ago");
-            ("under-way".to_owned(), text, Owner::Agent(member.to_string()), "nothing to do".to_owned())
+            (Word::UnderWay.into(), text, Owner::Agent(member.to_string()), "nothing to do".to_owned())
         }
     };
     Some(Why::of_step(rollout, step, &code, text, owner, &remedy))

@@ -77,6 +77,7 @@ impl Bed {
             instances: vec![text("db")],
             name: "main".into(),
             admin: None,
+            tls: None,
             door: Door::PathPerEpoch,
             owner: String::new(),
             infrastructure: Vec::new(),

@@ -103,6 +103,7 @@ impl Bed {
                 user: "lockkeeper".into(),
                 password: SecretRef("lockkeeper-secret".into()),
             }),
+            tls: None,
             door: Door::Login,
             owner: String::new(),
             infrastructure: vec![Infrastructure {

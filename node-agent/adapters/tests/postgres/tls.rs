@@ -1,8 +1,10 @@
-//! Encrypted connections: `host:port?tls=FILE` accepts servers of that authority alone, also for the engine's programs.
+//! Encrypted connections: `tls = { ca = "file:…" }` accepts servers of that authority alone, also for the engine's programs.
 
 use super::bed::*;
-use lockkeeper_adapters::database::DatabaseAdapter;
+use lockkeeper_adapters::database::{DatabaseAdapter, postgres::Postgres};
+use lockkeeper_core::cluster::DatabaseTls;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use std::path::Path;
 
 /// An authority's certificate, and certificate and key of a server at 127.0.0.1.
 fn certificates() -> (String, String, String) {
@@ -28,18 +30,22 @@ async fn only_the_declared_authority_is_trusted() {
     let (good, other) = (bed.home().join("ca.pem"), bed.home().join("other.pem"));
     std::fs::write(&good, authority).unwrap();
     std::fs::write(&other, certificates().0).unwrap();
-    let at = |suffix: String| {
+    let at = |host: &str, ca: Option<&Path>| {
         let mut spec = bed.spec.clone();
-        spec.instances = vec![format!("127.0.0.1:{}{suffix}", bed.server.port)];
+        spec.instances = vec![format!("{host}:{}", bed.server.port)];
+        spec.tls = ca.map(|path| DatabaseTls { ca: path.display().to_string() });
         bed.adapter_for("n1", spec)
     };
-    let encrypted = at(format!("?tls={}", good.display()));
+    let encrypted = at("127.0.0.1", Some(&good));
     assert_eq!(encrypted.facts(SCHEMA).await.unwrap().schema, "23");
     let mut rollout = Rollout::new("c-1");
     rollout.step(&encrypted, "n1", Do::Backup, token(12)).await;
     rollout.step(&encrypted, "n1", Do::Prove, token(13)).await;
-    assert_eq!(at(format!("?tls={}", other.display())).facts(SCHEMA).await.unwrap_err().code, "LK5215");
-    assert_eq!(at("?tls=/nowhere.pem".into()).facts(SCHEMA).await.unwrap_err().code, "LK5215");
+    let code = async |adapter: Postgres| adapter.facts(SCHEMA).await.unwrap_err().code;
+    assert_eq!(code(at("127.0.0.1", Some(&other))).await, "LK5215");
+    assert_eq!(code(at("127.0.0.1", Some(Path::new("/nowhere.pem")))).await, "LK5215");
+    // Of the right authority, but not made for this name.
+    assert_eq!(code(at("localhost", Some(&good))).await, "LK5215");
     // The server takes nothing that is not encrypted.
-    assert_eq!(at(String::new()).facts(SCHEMA).await.unwrap_err().code, "LK5217");
+    assert_eq!(code(at("127.0.0.1", None)).await, "LK5217");
 }

@@ -80,6 +80,7 @@ impl Bed {
             instances: vec![self.directory().to_string_lossy().into_owned()],
             name: "main".into(),
             admin: None,
+            tls: None,
             door: Door::PathPerEpoch,
             owner: String::new(),
             infrastructure: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::values::{self, Reference};
 use crate::{
-    cluster::{AdminLogin, DatabaseSpec, Door, Engine, Infrastructure},
+    cluster::{AdminLogin, DatabaseSpec, DatabaseTls, Door, Engine, Infrastructure},
     document::{Item, Section, bad_name},
     fault::{Fault, FaultCode},
     ids::DatabaseName,
@@ -60,6 +60,7 @@ fn database(item: &Item<'_>, name_at: Range<usize>) -> Option<ReadDatabase> {
         ),
         (Some(Engine::Postgres | Engine::Sqlite) | None, _) => {}
     }
+    let tls = table.get("tls").and_then(|item| tls(&item, engine));
     let door_item = table.get("door");
     let door = door_item.as_ref().map_or(engine.map(natural_door), |item| {
         item.word(&[("login", Door::Login), ("path-per-epoch", Door::PathPerEpoch)])
@@ -85,6 +86,7 @@ fn database(item: &Item<'_>, name_at: Range<usize>) -> Option<ReadDatabase> {
         instances: instances.unwrap_or_default(),
         name: name.unwrap_or_default().to_owned(),
         admin,
+        tls,
         door: door.unwrap_or(Door::Login),
         owner,
         infrastructure,
@@ -131,6 +133,33 @@ fn admin(item: &Item<'_>) -> Option<AdminLogin> {
         table.need("password", "write password = \"file:/PATH\"").and_then(|item| values::secret(&item));
     table.finish();
     Some(AdminLogin { user: user?.to_owned(), password: password? })
+}
+
+fn tls(item: &Item<'_>, engine: Option<Engine>) -> Option<DatabaseTls> {
+    if engine == Some(Engine::Sqlite) {
+        item.fault(
+            Fault::new(FaultCode::UnknownKey, "SQLite has no connections to encrypt")
+                .help("delete tls, or change the engine"),
+        );
+        return None;
+    }
+    let table = item.table()?;
+    let ca = table.need("ca", "write ca = \"file:/PATH\"").and_then(|item| {
+        let text = item.filled()?;
+        let path = text.strip_prefix("file:").filter(|path| path.starts_with('/'));
+        if path.is_none() {
+            item.fault(
+                Fault::new(FaultCode::BadText, format!("{:?} names no file", item.path()))
+                    .found(format!("{text:?}"))
+                    .allowed("file:/PATH of the authority's certificates (PEM), the same on every agent"),
+            );
+        }
+        path
+    });
+    // Written down so that people see what is checked; nothing weaker exists.
+    let full = table.get("verify").is_none_or(|item| item.word(&[("full", ())]).is_some());
+    table.finish();
+    full.then_some(DatabaseTls { ca: ca?.to_owned() })
 }
 
 fn infrastructure(table: &Section<'_>) -> Vec<Infrastructure> {

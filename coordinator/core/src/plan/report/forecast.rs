@@ -12,9 +12,16 @@ use std::collections::BTreeMap;
 /// one after another.
 pub(super) fn forecast(plan: &Plan) -> Forecast {
     let mut ends: BTreeMap<StepId, u64> = BTreeMap::new();
+    // When everything up to a step has ended; edges lead to earlier steps only.
+    let mut all_end: BTreeMap<StepId, u64> = BTreeMap::new();
+    let mut latest = 0;
     for step in &plan.steps {
-        let begin = step.after.iter().filter_map(|a| ends.get(a)).max().copied().unwrap_or(0);
-        ends.insert(step.id, begin.saturating_add(step.estimate.0));
+        let barrier = step.after_all.as_ref().and_then(|id| all_end.get(id));
+        let begin = step.after.iter().filter_map(|a| ends.get(a)).chain(barrier).max().copied().unwrap_or(0);
+        let end = begin.saturating_add(step.estimate.0);
+        ends.insert(step.id, end);
+        latest = end.max(latest);
+        all_end.insert(step.id, latest);
     }
     let end = |step: &Step| ends.get(&step.id).copied().unwrap_or(0);
     let begin_of_outage = plan

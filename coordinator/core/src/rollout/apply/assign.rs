@@ -3,12 +3,11 @@
 use super::{At, active_is};
 use crate::{
     ids::{Attempt, DatabaseName, MemberName, RolloutId, StepId, Token},
-    plan::{ActionKind, SharedTarget, Step, Way, Who},
-    plant::{self, Plant},
+    plan::{ActionKind, SharedTarget, Step, Who},
     rollout::{
-        loss,
         rejection::Rejection,
         state::{GrantState, Rollout, State, Status, StepPhase, StepRecord},
+        survey::{Frontier, Runs},
     },
 };
 
@@ -26,8 +25,10 @@ pub(super) fn assign(
     let shutting = is_shutting(rollout, &step);
     if !shutting {
         check_direction(rollout, &step)?;
-        check_order(rollout, &step)?;
-        check_serial(rollout, &step)?;
+        Frontier::of(rollout).check(rollout, &step)?;
+        if step.serial.is_some() {
+            Runs::of(rollout).check(rollout, &step)?;
+        }
     }
     check_who(rollout, &step, member)?;
     if !able.contains(&step.action.kind()) {
@@ -87,77 +88,6 @@ fn check_direction(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
         | Status::Restored { .. } => false,
     };
     if right { Ok(()) } else { Err(Rejection::WrongState { status: rollout.status.word().to_owned() }) }
-}
-
-/// Everything before it is settled. A way back moreover waits until nothing of the way forward is under way and
-/// every grant is closed.
-pub(in crate::rollout) fn check_order(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
-    if let Some(open) = step.after.iter().find(|after| !rollout.is_settled(**after) && !is_skipped(rollout, **after)) {
-        return Err(Rejection::NotReady { step: step.id, waits_for: *open });
-    }
-    if rollout.way_of(step.id) != Way::Forward {
-        let under_way =
-            |s: &&Step| rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }));
-        if let Some(busy) = rollout.plan.steps.iter().find(under_way) {
-            return Err(Rejection::NotReady { step: step.id, waits_for: busy.id });
-        }
-        if let Some(grant) = rollout.grants.values().find(|g| g.state != GrantState::Closed) {
-            return Err(Rejection::GrantOpen(grant.member.clone()));
-        }
-    }
-    loss::check(rollout, step)
-}
-
-/// A planted bug: the order after some kind of step is forgotten.
-fn is_skipped(rollout: &Rollout, after: StepId) -> bool {
-    let kind = |kind| rollout.step(after).is_some_and(|step| step.action.kind() == kind);
-    (plant::is(Plant::StopUndrained) && kind(ActionKind::Drain))
-        || (plant::is(Plant::AdmitUnproven) && kind(ActionKind::Prove))
-        || (plant::is(Plant::UpgradeUnsaved) && kind(ActionKind::ProveBackup))
-}
-
-/// One member at a time between its first and its last step of the run, the upgrader first where the plan says so.
-pub(in crate::rollout) fn check_serial(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
-    if plant::is(Plant::StartTogether) {
-        return Ok(());
-    }
-    let Some(serial) = &step.serial else { return Ok(()) };
-    let list = rollout.plan.way(rollout.way_of(step.id));
-    let run = |s: &&Step| s.serial.as_ref().is_some_and(|x| x.run == serial.run);
-    let mut first = serial.first.as_ref().and_then(|d| rollout.grants.get(d)).map(|g| g.member.clone());
-    let mut first_is_through = true;
-    let mut first_takes_part = false;
-    for other in list.iter().filter(run) {
-        let Some(who) = other.serial.as_ref().map(|s| &s.member) else { continue };
-        let settled = rollout.is_settled(other.id);
-        if first.as_ref() == Some(who) {
-            first_takes_part = true;
-            first_is_through &= settled;
-        }
-        if who != &serial.member && !settled && is_inside(rollout, list, &serial.run, who) {
-            return Err(Rejection::SerialBusy { step: step.id, inside: who.clone() });
-        }
-    }
-    match first.take() {
-        Some(member) if first_takes_part && !first_is_through && member != serial.member => {
-            Err(Rejection::SerialBusy { step: step.id, inside: member })
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Whether a member has begun the run and not ended it.
-fn is_inside(rollout: &Rollout, list: &[Step], run: &str, member: &MemberName) -> bool {
-    let mut begun = false;
-    let mut ended = true;
-    for step in list {
-        if step.serial.as_ref().is_some_and(|s| s.run == run && s.member == *member) {
-            let Some(record) = rollout.record(step.id) else { continue };
-            begun |= record.attempt > Attempt(0) && record.phase != StepPhase::NotNeeded;
-            ended &= record.phase.is_settled();
-        }
-    }
-    begun && !ended
 }
 
 fn check_who(rollout: &Rollout, step: &Step, member: &MemberName) -> Result<(), Rejection> {

@@ -1,6 +1,6 @@
 //! Electing the upgrader, and what the end of a grant means.
 
-use super::{At, active_is, assign};
+use super::{At, active_is};
 use crate::{
     ids::{Attempt, DatabaseName, LogIndex, MemberName, RolloutId, Token},
     plan::{
@@ -12,6 +12,8 @@ use crate::{
         command::Verdict,
         rejection::Rejection,
         state::{Grant, GrantState, Rollout, State, StepPhase},
+        survey::Frontier,
+        word::Word,
     },
 };
 
@@ -40,7 +42,7 @@ pub(super) fn elect(
             return Err(Rejection::NoGrant);
         }
     }
-    assign::check_order(rollout, &first)?;
+    Frontier::of(rollout).check(rollout, &first)?;
     let wrong = |reason: &str| {
         Err(Rejection::WrongMember { step: upgrade.id, member: member.clone(), reason: reason.to_owned() })
     };
@@ -108,7 +110,7 @@ pub(super) fn closed(rollout: &mut Rollout, at: &At<'_>, database: &DatabaseName
                     member,
                     token,
                     at: at.time,
-                    code: "upgrader-lost".into(),
+                    code: Word::UpgraderLost.into(),
                     text,
                     verdict: Some(verdict),
                 };

@@ -31,7 +31,7 @@ use crate::{
 };
 use legal::StatusKind;
 
-pub(super) use assign::{check_order, check_serial, is_shutting};
+pub(super) use assign::is_shutting;
 pub(super) use control::failed_steps;
 pub(super) use finish::may_finish;
 pub use grant::judge;

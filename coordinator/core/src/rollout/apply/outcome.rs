@@ -8,6 +8,7 @@ use crate::{
         limits,
         rejection::Rejection,
         state::{GrantState, OwedState, Rollout, State, Status, StepPhase},
+        word::Word,
     },
 };
 
@@ -66,7 +67,7 @@ pub(super) fn outcome(
                     member: attempt.member.clone(),
                     token: attempt.token,
                     at: at.time,
-                    code: "owed-differs".into(),
+                    code: Word::OwedDiffers.into(),
                     text: format!("{key} reads back as {:?}", read_back.as_deref().unwrap_or("")),
                     verdict: None,
                 };

@@ -120,7 +120,7 @@ fn check_plan(plan: &Plan) -> Result<(), Rejection> {
             let n = usize::try_from(after.0).unwrap_or(usize::MAX);
             n >= first && n <= at
         };
-        if let Some(bad) = step.after.iter().find(|after| !good(after)) {
+        if let Some(bad) = step.after.iter().chain(&step.after_all).find(|after| !good(after)) {
             return Err(Rejection::BadPlan(format!("step {} cannot come after step {bad}", step.id)));
         }
     }

@@ -82,7 +82,9 @@ impl Postgres {
             return Err(DatabaseCode::Unsupported
                 .refuse(format!("a database called {} is the ledger's own", ledger::LEDGER)));
         }
-        self.spec.instances.iter().map(|text| Instance::parse(text)).collect()
+        let tls = self.spec.tls.as_ref().map(|tls| PathBuf::from(&tls.ca));
+        let instance = |text: &String| Ok(Instance { tls: tls.clone(), ..Instance::parse(text)? });
+        self.spec.instances.iter().map(instance).collect()
     }
 
     /// Looks at every instance: all must answer, exactly one must take writes.

@@ -31,25 +31,21 @@ pub struct Instance {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Certificate authority's file when the connection shall be encrypted, `host:port?tls=FILE`.
+    /// Certificate authority's file when the connection shall be encrypted.
     pub tls: Option<PathBuf>,
 }
 
 impl Instance {
-    /// Reads `host:port`, `[v6]:port` or `/socket/directory:port`, with `?tls=FILE` to encrypt.
+    /// Reads `host:port`, `[v6]:port` or `/socket/directory:port`; without encryption.
     pub fn parse(text: &str) -> Answer<Self> {
         let unfit = || DatabaseCode::Unsupported.refuse(format!("{text:?} is not host:port"));
-        let (place, tls) = match text.split_once("?tls=") {
-            Some((place, file)) => (place, Some(PathBuf::from(file))),
-            None => (text, None),
-        };
-        let (host, port) = place.rsplit_once(':').ok_or_else(unfit)?;
+        let (host, port) = text.rsplit_once(':').ok_or_else(unfit)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = port.parse().map_err(|_| unfit())?;
         if host.is_empty() {
             return Err(unfit());
         }
-        Ok(Self { host: host.to_owned(), port, tls })
+        Ok(Self { host: host.to_owned(), port, tls: None })
     }
 }
 
@@ -326,8 +322,7 @@ mod tests {
         assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("10.77.0.20", 5432, None));
         assert_eq!(Instance::parse("[::1]:5433").unwrap().host, "::1");
         assert_eq!(Instance::parse("/run/postgresql:5432").unwrap().host, "/run/postgresql");
-        assert_eq!(Instance::parse("db:5432?tls=/ca.pem").unwrap().tls, Some(PathBuf::from("/ca.pem")));
-        for bad in ["db", "db:", ":5432", "db:x", ""] {
+        for bad in ["db", "db:", ":5432", "db:x", "db:5432?tls=/ca.pem", ""] {
             assert_eq!(Instance::parse(bad).unwrap_err().code, DatabaseCode::Unsupported, "{bad}");
         }
     }
