@@ -51,11 +51,12 @@ pub enum Path {
     Completed,
     Aborted,
     NeedsPerson,
+    Restored,
 }
 
 impl Path {
     /// Every path.
-    pub const ALL: [Path; 37] = [
+    pub const ALL: [Path; 38] = [
         Path::FaultInGrant,
         Path::FaultOnHolder,
         Path::LeaderChangedInGrant,
@@ -93,6 +94,7 @@ impl Path {
         Path::Completed,
         Path::Aborted,
         Path::NeedsPerson,
+        Path::Restored,
     ];
 
     /// The words in tables.
@@ -135,6 +137,7 @@ impl Path {
             Path::Completed => "completed",
             Path::Aborted => "aborted",
             Path::NeedsPerson => "needs a person, with a code",
+            Path::Restored => "the whole set restored after the point of no return",
         }
     }
 }
@@ -211,6 +214,7 @@ impl Evidence<'_> {
             Path::VoteAnew => self.voted_anew(),
             Path::Completed => self.bed.people.outcome() == Some(Outcome::Completed),
             Path::Aborted => self.bed.people.outcome() == Some(Outcome::Aborted),
+            Path::Restored => self.bed.people.outcome() == Some(Outcome::Restored),
             Path::NeedsPerson => matches!(self.bed.people.outcome(), Some(Outcome::NeedsPerson(_))),
         }
     }

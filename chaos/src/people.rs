@@ -60,6 +60,8 @@ pub enum Outcome {
     Completed,
     /// Everything was given back.
     Aborted,
+    /// The old version serves on the restored set.
+    Restored,
     /// A person must do what is not in this rollout's power; with the code.
     NeedsPerson(String),
 }

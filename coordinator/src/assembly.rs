@@ -5,13 +5,14 @@
 
 use crate::{
     alarm::Alarm,
-    api::{Api, LocalEnrolment, LocalRights, group_service, operator_service},
+    api::{Api, LocalEnrolment, LocalRenewal, LocalRights, group_service, operator_service},
+    flight::Flight,
     greeting::Greeting,
     incumbents::Incumbents,
     leader::Leader,
     local_group::LocalGroup,
     machine::StateMachine,
-    pki::{IssuingCa, enrol::enrol_service},
+    pki::{Keys, enrol::enrol_service, renew::renew_service},
     presence::{HostReport, Presence},
     raft::{AsyncRuntime, OneOfEach, RaftHandle, RaftService, ScopeLayer, Setup, StartError, Store, Tuning, start as start_raft},
     raft_consensus::RaftConsensus,
@@ -21,7 +22,7 @@ use futures::future::BoxFuture;
 use lockkeeper_core::ids::{Incarnation, MemberName};
 use lockkeeper_proto::{
     port::{Clock, Instance, Observer},
-    transport::{Dialer, Incoming, joining_server, peer_server},
+    transport::{Dialer, Incoming, joining_server, peer_server, renewing_server},
 };
 use std::{future::Future, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
@@ -47,10 +48,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who is who on the local socket.
     pub local: LocalRights,
-    /// The issuing key, if this node holds it.
-    pub issuing: Option<IssuingCa>,
-    /// Roots handed to those who join; DER.
-    pub roots: Vec<Vec<u8>>,
+    /// What this node issues with, and the roots it hands out.
+    pub keys: Arc<Keys>,
     /// What the agent sees of its host.
     pub report: watch::Receiver<HostReport>,
     /// Which running of this agent; the default tells nothing.
@@ -79,6 +78,7 @@ impl Coordinator {
     pub async fn start<Rt: AsyncRuntime>(parts: Parts) -> Result<Self, StartError> {
         let (machine, state) = StateMachine::new();
         let (alarm, incumbents) = (Arc::new(Alarm::default()), Arc::new(Incumbents::default()));
+        let (trail, flight) = (machine.trail(), Flight::default());
         let setup = Setup {
             name: parts.me.clone(),
             store: parts.store,
@@ -100,6 +100,7 @@ impl Coordinator {
             group: group.clone(),
             sightings: sightings.clone(),
             clock: parts.clock.clone(),
+            flight: flight.clone(),
         };
         tasks.spawn(scoped(parts.scope.as_ref(), leader.run(shown)));
         let presence = Presence {
@@ -129,14 +130,16 @@ impl Coordinator {
         let api = Api {
             me: parts.me,
             group: group.clone(),
+            trail,
+            raft: raft.clone(),
+            flight,
             sightings,
             facts,
             clock: parts.clock,
             dialer: parts.dialer,
             observer: parts.observer,
             local: parts.local,
-            issuing: parts.issuing.map(Arc::new),
-            roots: parts.roots,
+            keys: parts.keys,
             instance: parts.instance,
             incumbents,
         };
@@ -179,6 +182,17 @@ impl Coordinator {
     ) -> impl Future<Output = Result<(), lockkeeper_proto::transport::ServeError>> + Send + use<> {
         let enrolment = Arc::new(LocalEnrolment(self.api.clone()));
         let router = joining_server().add_service(enrol_service(enrolment));
+        async move { router.serve_with_incoming_shutdown(incoming, stop).await }
+    }
+
+    /// Serves nodes whose certificate is good, or was, until `stop`: renewal and nothing else.
+    pub fn serve_renewing(
+        &self,
+        incoming: Incoming,
+        stop: BoxFuture<'static, ()>,
+    ) -> impl Future<Output = Result<(), lockkeeper_proto::transport::ServeError>> + Send + use<> {
+        let renewal = Arc::new(LocalRenewal(self.api.clone()));
+        let router = renewing_server().add_service(renew_service(renewal));
         async move { router.serve_with_incoming_shutdown(incoming, stop).await }
     }
 

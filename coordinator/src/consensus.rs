@@ -60,6 +60,9 @@ pub trait Consensus: Send + Sync + 'static {
     /// Makes exactly these nodes voters.
     async fn set_voters(&self, voters: Vec<NodeId>) -> Result<(), ConsensusError>;
 
+    /// Takes the log from a node that does not vote.
+    async fn remove_learner(&self, id: NodeId) -> Result<(), ConsensusError>;
+
     /// Hands leadership to the most caught-up voter, if this node leads, and stops.
     async fn shutdown(&self);
 }

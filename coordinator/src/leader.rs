@@ -3,7 +3,7 @@
 //! Decides nothing: `core::rollout::next` does, and `apply` checks it again. It runs on every voter and does
 //! something on the leader alone. First boot, fail-over and the ordinary tick are the same function.
 
-use crate::{consensus::Leadership, limits, local_group::LocalGroup, planning, sight::Sightings, voters};
+use crate::{consensus::Leadership, flight::Flight, limits, local_group::LocalGroup, planning, sight::Sightings, voters};
 use futures::future::join_all;
 use lockkeeper_core::{
     ids::{Attempt, MemberName, RequestId, StepId},
@@ -25,6 +25,8 @@ pub struct Leader {
     pub sightings: Arc<Sightings>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where decisions are noted.
+    pub flight: Flight,
 }
 
 /// What a leader remembers while it leads; a new one starts with nothing, so every deadline is restarted in full.
@@ -88,6 +90,10 @@ impl Leader {
         let now = facts.now;
         reign.refused.retain(|(_, at)| now.since(*at) < limits::REPEAT_AFTER);
         let mut commands = next(&view.state, &facts);
+        self.flight.note(view.state.applied, &facts, &commands);
+        let learners = leadership.learners.iter().map(|(_, name, _)| name.clone());
+        commands
+            .extend(view.state.next_trust(&leadership.voter_names().into_iter().chain(learners).collect()));
         commands.retain(|c| !reign.refused.iter().any(|(refused, _)| refused == c));
         let answers = join_all(commands.iter().map(|command| self.propose(&view.state, command))).await;
         for (command, kept) in commands.into_iter().zip(answers) {

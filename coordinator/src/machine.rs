@@ -4,11 +4,12 @@
 
 use crate::raft::{Machine, MachineError, SnapshotJob};
 use lockkeeper_core::{
+    audit::Trail,
     ids::LogIndex,
-    rollout::{Rejection, Reply, State, apply},
+    rollout::{Rejection, Reply, State, apply_audited},
     stored,
 };
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// The state machine and the sending end of its watch.
@@ -16,6 +17,23 @@ use tokio::sync::watch;
 pub struct StateMachine {
     state: Arc<State>,
     shown: watch::Sender<Arc<State>>,
+    trail: SharedTrail,
+}
+
+/// The audit's entries beside the state. Clones are the same trail.
+#[derive(Debug, Clone, Default)]
+pub struct SharedTrail(Arc<RwLock<Arc<Trail>>>);
+
+impl SharedTrail {
+    /// The trail as it is now; may be a moment ahead of what watchers of the state see.
+    pub fn read(&self) -> Arc<Trail> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Arc<Trail>)) {
+        // Every change is one push or one assignment, so a panic elsewhere left it whole.
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl StateMachine {
@@ -23,7 +41,12 @@ impl StateMachine {
     pub fn new() -> (Self, watch::Receiver<Arc<State>>) {
         let state = Arc::new(State::default());
         let (shown, seen) = watch::channel(state.clone());
-        (Self { state, shown }, seen)
+        (Self { state, shown, trail: SharedTrail::default() }, seen)
+    }
+
+    /// The audit's entries, for those who show them.
+    pub fn trail(&self) -> SharedTrail {
+        self.trail.clone()
     }
 }
 
@@ -31,7 +54,13 @@ impl Machine for StateMachine {
     fn apply(&mut self, index: LogIndex, command: &[u8]) -> Vec<u8> {
         let reply = match stored::decode_envelope(command) {
             // Copy on write: watchers and snapshot jobs keep the state they hold.
-            Ok(envelope) => apply(Arc::make_mut(&mut self.state), index, &envelope),
+            Ok(envelope) => {
+                let (reply, entry) = apply_audited(Arc::make_mut(&mut self.state), index, &envelope);
+                if let Some(entry) = entry {
+                    self.trail.change(|trail| Arc::make_mut(trail).push(entry));
+                }
+                reply
+            }
             // The leader encodes with this very code and the feature floor keeps newer commands out of the log
             // while an older voter is there, so this is reached by a bug only. Every node answers the same.
             Err(error) => {
@@ -50,12 +79,23 @@ impl Machine for StateMachine {
     }
 
     fn snapshot(&self) -> SnapshotJob {
-        let state = self.state.clone();
-        Box::new(move || stored::encode_state(&state))
+        let (state, trail) = (self.state.clone(), self.trail.read());
+        Box::new(move || stored::encode_snapshot(&state, &trail))
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), MachineError> {
-        self.state = Arc::new(stored::decode_state(bytes).map_err(|e| MachineError(e.to_string()))?);
+        let (state, mut trail) = stored::decode_snapshot(bytes).map_err(|e| MachineError(e.to_string()))?;
+        if let Err(error) = trail.verify(&state.audit) {
+            // Whoever made the snapshot broke the chain; the state itself is not in doubt. What cannot be vouched for
+            // is not shown as if it could.
+            tracing::error!(code = error.code(), %error, "the snapshot's audit does not fit its state; it begins anew");
+            trail = Trail::begin(state.audit.clone());
+        }
+        self.trail.change(|old| *old = Arc::new(trail));
+        self.state = Arc::new(state);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

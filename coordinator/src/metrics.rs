@@ -69,12 +69,35 @@ impl MetricsSource {
                 silence.get_or_create(&label).set(i64::try_from(ms).unwrap_or(i64::MAX));
             }
         }
-        registry.register("member_silence_milliseconds", "Since an agent was last heard of, on the leader", silence);
+        registry.register(
+            "member_silence_milliseconds",
+            "Since an agent was last heard of, on the leader",
+            silence,
+        );
+        let certificates = Family::<MemberLabel, Gauge>::default();
+        let now = self.clock.wall_ms();
+        for (member, report) in &view.state.trust.certificates {
+            let label = MemberLabel { member: member.to_string() };
+            let left = i128::from(report.expires.0) - i128::from(now);
+            certificates.get_or_create(&label).set(i64::try_from(left / 1000).unwrap_or(i64::MAX));
+        }
+        registry.register(
+            "certificate_left_seconds",
+            "Until an agent's certificate ends, negative after it",
+            certificates,
+        );
+        put_feature(&mut registry, view.state.floor());
         let mut text = String::new();
         // Writing to a text cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+fn put_feature(registry: &mut Registry, floor: u32) {
+    let gauge = Gauge::<i64>::default();
+    gauge.set(i64::from(floor));
+    registry.register("feature_floor", "Commands up to this feature may be used", gauge);
 }
 
 /// Serves `/metrics` on `address`, which the settings keep on loopback, until the task is dropped.

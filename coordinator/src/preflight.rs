@@ -1,7 +1,7 @@
 //! `check`: what would stand in the way of a rollout, from what every agent sees now.
 
-use crate::planning::Looks;
-use lockkeeper_core::{cluster::ClusterSpec, rollout::State};
+use crate::{pki::keeper::WARN_BELOW, planning::Looks};
+use lockkeeper_core::{cluster::ClusterSpec, rollout::State, time::LogTime};
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -28,7 +28,7 @@ pub enum FindingVerdict {
 }
 
 /// Every member, witness, database and shared target, in that order.
-pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks) -> Vec<Finding> {
+pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks, now: LogTime) -> Vec<Finding> {
     use FindingVerdict::{Blocked, Good, Warning};
     let mut all = Vec::new();
     let mut say = |subject: String, verdict: FindingVerdict, text: String| {
@@ -70,10 +70,38 @@ pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks) -> Vec<Finding
             (None, None) => say(name.to_string(), Blocked, "no agent may look at it (executors)".into()),
         }
     }
+    certificates(state, now, &mut say);
     if let Some(rollout) = &state.rollout {
         say("rollout".into(), Blocked, format!("rollout {} is {}", rollout.id, rollout.status.word()));
     }
     all
+}
+
+/// Agents renew by themselves twenty days before the end, so a short rest means that something keeps one from it.
+fn certificates(state: &State, now: LogTime, say: &mut impl FnMut(String, FindingVerdict, String)) {
+    const DAY: u64 = 24 * 3_600_000;
+    let mut soon = |subject: String, expires: LogTime, remedy: &str| match expires.0.checked_sub(now.0) {
+        None => say(subject, FindingVerdict::Warning, format!("its certificate has expired; {remedy}")),
+        Some(left) if left < WARN_BELOW.0 => {
+            let text = format!("its certificate ends in {} days; {remedy}", left / DAY);
+            say(subject, FindingVerdict::Warning, text);
+        }
+        Some(_) => {}
+    };
+    for name in state.nodes.keys() {
+        if let Some(report) = state.trust.certificates.get(name) {
+            soon(name.to_string(), report.expires, "its log says why it was not renewed (LK4357)");
+        }
+    }
+    for (name, operator) in &state.trust.operators {
+        // One that ended a while ago is of somebody who does not work here any more.
+        if let (Some(role), None) = (operator.role, operator.revoked)
+            && operator.expires.0.saturating_add(WARN_BELOW.0) >= now.0
+        {
+            let remedy = format!("lockkeeper operator create {name} --role {role} makes the next one");
+            soon(format!("operator {name}"), operator.expires, &remedy);
+        }
+    }
 }
 
 /// How many stand so.

@@ -38,7 +38,7 @@ pub use refusal::Refusal;
 pub use scope::{Scope, ScopeLayer};
 pub use service::RaftService;
 pub use status::{Progress, RaftStatus, Standing};
-pub use store::{Blocking, FORMAT, Founding, Offline, Store, StoreError, Upto};
+pub use store::{Blocking, FORMAT, Founding, Offline, Recorded, Store, StoreError, Upto};
 pub use stored::RecordError;
 pub use tuning::{BadTuning, Tuning};
 pub use types::{Production, Simulation};

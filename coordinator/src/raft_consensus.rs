@@ -112,6 +112,10 @@ impl Consensus for RaftConsensus {
         self.handle.set_voters(voters.into_iter().collect()).await.map(drop).map_err(error)
     }
 
+    async fn remove_learner(&self, id: NodeId) -> Result<(), ConsensusError> {
+        self.handle.remove_learner(id).await.map(drop).map_err(error)
+    }
+
     async fn shutdown(&self) {
         self.handle.shutdown().await;
     }

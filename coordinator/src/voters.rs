@@ -3,7 +3,7 @@
 use crate::consensus::{Consensus, Leadership, Seat};
 use lockkeeper_core::{
     ids::{MemberName, NodeId},
-    rollout::State,
+    rollout::{State, state::Node},
 };
 use tracing::{info, warn};
 
@@ -14,27 +14,28 @@ pub enum Change {
     AddLearner(NodeId, MemberName),
     /// These shall vote.
     SetVoters(Vec<NodeId>),
-}
-
-/// Who should vote: as the cluster file says, and before there is one whoever is enrolled first.
-fn wanted(state: &State) -> Vec<MemberName> {
-    match &state.config {
-        Some(config) => config.spec.voter_names(),
-        None => state.nodes.iter().min_by_key(|(_, n)| n.id).map(|(name, _)| name.clone()).into_iter().collect(),
-    }
+    /// A node that left, or has a new number, holds the log no longer.
+    RemoveLearner(NodeId),
 }
 
 /// Compares what is with what should be. Pure.
 pub fn change(state: &State, now: &Leadership) -> Option<Change> {
     let known = |id: NodeId| now.voters.iter().any(|v| v.0 == id) || now.learners.iter().any(|l| l.0 == id);
-    let names = wanted(state);
+    let names = state.wanted_voters();
+    let stays = |name: &MemberName, id: NodeId| {
+        state.nodes.get(name).is_some_and(|n| n.id == id) && !state.trust.leaving.contains(name)
+    };
     // Whoever is enrolled holds the log, so that it knows the whole owed list; who votes is another question.
-    let missing = state.nodes.iter().find(|(_, node)| !known(node.id));
+    // One whose identity is void (lost when the group was recovered) comes back with another.
+    let valid = |name: &MemberName, node: &Node| !state.revoked.contains(&(name.clone(), node.incarnation));
+    let missing =
+        state.nodes.iter().find(|(name, node)| stays(name, node.id) && !known(node.id) && valid(name, node));
     if let Some((name, node)) = missing {
         return Some(Change::AddLearner(node.id, name.clone()));
     }
-    // A node enrolled anew has a new number; its old one must not count for a quorum any more.
-    let valid = |v: &&(NodeId, MemberName)| state.nodes.get(&v.1).is_some_and(|n| n.id == v.0);
+    // A node enrolled anew has a new number; its old one must not count for a quorum any more, nor must one that
+    // leaves.
+    let valid = |v: &&(NodeId, MemberName)| stays(&v.1, v.0);
     let mut voters: Vec<NodeId> = now.voters.iter().filter(valid).map(|v| v.0).collect();
     if voters.is_empty() {
         return None;
@@ -42,16 +43,19 @@ pub fn change(state: &State, now: &Leadership) -> Option<Change> {
     if voters.len() < now.voters.len() {
         return Some(Change::SetVoters(voters));
     }
-    if voters.len() < names.len() {
+    if now.voters.iter().filter(|v| names.contains(&v.1)).count() < names.len() {
         let ready = now.learners.iter().find(|(id, name, caught_up)| {
-            *caught_up && names.contains(name) && state.nodes.get(name).is_some_and(|n| n.id == *id)
+            // One that is too old for the log's commands must not lead.
+            let knows = state.nodes.get(name).is_some_and(|n| n.feature >= state.floor() || n.feature == 0);
+            *caught_up && names.contains(name) && stays(name, *id) && knows
         });
         if let Some((id, _, _)) = ready {
             voters.push(*id);
             return Some(Change::SetVoters(voters));
         }
     }
-    None
+    let left = now.learners.iter().find(|(id, name, _)| !stays(name, *id));
+    left.map(|(id, _, _)| Change::RemoveLearner(*id))
 }
 
 /// Makes one change, if one is due.
@@ -65,6 +69,7 @@ pub async fn tend(state: &State, now: &Leadership, consensus: &dyn Consensus) {
             consensus.add_learner(*id, seat).await
         }
         Change::SetVoters(voters) => consensus.set_voters(voters.clone()).await,
+        Change::RemoveLearner(id) => consensus.remove_learner(*id).await,
     };
     match result {
         Ok(()) => info!(?change, "membership changed"),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use lockkeeper_coordinator::pki::enrol::EnrolError;
+use lockkeeper_coordinator::pki::renew::RenewError;
 use lockkeeper_coordinator::pki::{
     CertificateRequest, Issued, IssuingCa, PkiError, PrivateKey, RootCa, TokenError, Validity,
 };
@@ -204,7 +205,9 @@ fn no_debug_output_shows_a_key() {
 #[test]
 fn every_code_has_a_page_and_begins_its_message() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/errors");
-    for code in PkiError::CODES.iter().chain(&TokenError::CODES).chain(&EnrolError::CODES) {
+    for code in
+        PkiError::CODES.iter().chain(&TokenError::CODES).chain(&EnrolError::CODES).chain(&RenewError::CODES)
+    {
         let page = std::fs::read_to_string(pages.join(format!("{code}.md"))).unwrap_or_default();
         assert!(page.starts_with(&format!("# {code}")), "no page for {code}");
     }

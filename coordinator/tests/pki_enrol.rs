@@ -164,6 +164,7 @@ impl Enrolment for Group {
         Ok(Admitted {
             node_id,
             incarnation,
+            generation: Generation(1),
             chain: issued.chain,
             roots: vec![self.root.certificate().to_vec()],
             issuing: Some(issuing.map_err(EnrolError::Pki)?),

@@ -3,13 +3,10 @@
 use crate::task::Context;
 use lockkeeper_core::{
     ids::RequestId,
-    rollout::{Command, Reply, State},
+    rollout::{Command, Reply, State, trust::FEATURE},
     time::Millis,
 };
 use std::sync::Arc;
-
-/// The highest command feature this build knows. A feature is used only when every voter has announced it.
-pub const FEATURE: u32 = 1;
 
 /// Pause after the group refused an announcement, which only an odd state does: often enough for a person who mends
 /// it, rare enough for the log.

@@ -2,12 +2,14 @@
 """Judges a finished Kinto upgrade from what others wrote down. It shares no code with Lockkeeper.
 
     kinto.py EVIDENCE --since 'YYYY-MM-DD HH:MM:SS.mmm' --schema 23 26 --version 20.6.1 26.5.0
-             [--coordinator LOGIN] [--database kinto] [--taken-over] [--json FILE]
+             [--coordinator LOGIN] [--database kinto] [--taken-over] [--restored] [--json FILE]
     kinto.py --self-test
 
 EVIDENCE is a directory with: postgresql.csv (csvlog, log_statement=all, UTC), haproxy.log (`option httplog` with the
 captured X-Request-Id, `log ... format iso`), client.jsonl (load.py), states.jsonl (states.py), rows-before.jsonl and
 rows-after.jsonl, served.json {member: version}, schema.txt. Only what happened from --since on is judged.
+
+--restored: the migration broke half-way and the old release serves again on what was there before.
 
 Exit 0: every check holds. 1: a check is violated. 2: the evidence cannot be read.
 """
@@ -162,7 +164,7 @@ def judge_takeover(entries, steps, taken_over):
     return logins[-1:]
 
 
-def judge_database(entries, schema, coordinator, final, taken_over=False):
+def judge_database(entries, schema, coordinator, final, taken_over=False, restored=False):
     """Yields checks; the last value yielded is the span of the migration, or None."""
     steps = []  # (time, session, login, version), every attempt to record a version
     for entry in entries:
@@ -176,9 +178,13 @@ def judge_database(entries, schema, coordinator, final, taken_over=False):
     logins = sorted({login for _, _, login, _ in steps})
     versions = [version for _, _, _, version in steps]
     wanted = list(range(schema[0] + 1, schema[1] + 1))
-    yield Check("one_migration", len(sessions) == 1 and versions == wanted,
-                f"{len(sessions)} session(s) wrote versions {versions} as {', '.join(logins) or 'nobody'}; wanted 1, {wanted}")
-    yield Check("schema_after", final == schema[1], f"{final}; wanted {schema[1]}")
+    # Of a migration that broke half-way some steps are recorded, but not all.
+    right = wanted[:len(versions)] == versions and 1 < len(versions) < len(wanted) if restored else versions == wanted
+    yield Check("one_migration", len(sessions) == 1 and right,
+                f"{len(sessions)} session(s) wrote versions {versions} as {', '.join(logins) or 'nobody'}; wanted 1, "
+                f"{'a part of ' if restored else ''}{wanted}")
+    after = schema[0] if restored else schema[1]
+    yield Check("schema_after", final == after, f"{final}; wanted {after}")
     if not steps:
         yield Check("one_writer", False, "no migration in the log")
         return None
@@ -200,7 +206,7 @@ def judge_database(entries, schema, coordinator, final, taken_over=False):
     yield Check("door_shut", not strangers, f"others than {holder[0]}@{holder[1]} in the database during the migration: "
                 + (", ".join(strangers) or "none"))
     errors = [entry for entry in own if entry["error_severity"] in ("ERROR", "FATAL", "PANIC")]
-    yield Check("migration_clean", not errors, f"{len(errors)} error(s)" + "".join(f"; {e['message'][:80]}" for e in errors[:2]))
+    yield Check("migration_broke" if restored else "migration_clean", bool(errors) == restored, f"{len(errors)} error(s)" + "".join(f"; {e['message'][:80]}" for e in errors[:2]))
     return span
 
 
@@ -254,7 +260,7 @@ def inside(spans, moment):
     return any(start - WINDOW_SLACK <= moment <= end for start, end in spans)
 
 
-def judge_traffic(requests, changes, samples, client, served, versions, since, migration):
+def judge_traffic(requests, changes, samples, client, served, versions, since, migration, restored):
     spans = outages(changes, since, max([request.end for request in requests], default=since))
     length = sum(end - start for start, end in spans)
     yield Check("one_outage", len(spans) == 1, f"{len(spans)} outage(s), {length:.2f} s together")
@@ -292,7 +298,7 @@ def judge_traffic(requests, changes, samples, client, served, versions, since, m
     yield Check("load_was_there", min(counts[0], counts[2]) >= ENOUGH_OUTSIDE and counts[1] >= ENOUGH_INSIDE,
                 f"{counts[0]} before, {counts[1]} in and {counts[2]} after the outage")
 
-    old, new = versions
+    old, new = (versions[0], versions[0]) if restored else versions
     seen = sorted({(line["version"], "before" if line["start"] < (migration or (0,))[0] else "after")
                    for line in client if line.get("version")})
     mixed = [pair for pair in seen if pair not in ((old, "before"), (new, "after"))]
@@ -308,7 +314,8 @@ def open_servers(sample):
 
 # ---- verdict ---------------------------------------------------------------------------------------------------------
 
-def judge(evidence, since, schema, versions, coordinator="lockkeeper", database="kinto", backend="app", taken_over=False):
+def judge(evidence, since, schema, versions, coordinator="lockkeeper", database="kinto", backend="app", taken_over=False,
+          restored=False):
     evidence = pathlib.Path(evidence)
     since = utc(since)
     entries = read_csvlog(evidence / "postgresql.csv", since, database)
@@ -319,12 +326,12 @@ def judge(evidence, since, schema, versions, coordinator="lockkeeper", database=
 
     def database_checks():
         nonlocal migration
-        migration = yield from judge_database(entries, schema, coordinator, final, taken_over)
+        migration = yield from judge_database(entries, schema, coordinator, final, taken_over, restored)
 
     checks += database_checks()
     checks += judge_rows(json_lines(evidence / "rows-before.jsonl"), json_lines(evidence / "rows-after.jsonl"), client)
     checks += judge_traffic(requests, changes, json_lines(evidence / "states.jsonl"), client,
-                            json.loads((evidence / "served.json").read_text()), versions, since, migration)
+                            json.loads((evidence / "served.json").read_text()), versions, since, migration, restored)
     return checks
 
 
@@ -344,6 +351,7 @@ def main():
     parser.add_argument("--coordinator", default="lockkeeper")
     parser.add_argument("--database", default="kinto")
     parser.add_argument("--taken-over", action="store_true", help="a first upgrader was shut out half-way")
+    parser.add_argument("--restored", action="store_true")
     parser.add_argument("--json")
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
@@ -355,7 +363,8 @@ def main():
         parser.error("EVIDENCE, --since, --schema and --version are needed")
     try:
         checks = judge(arguments.evidence, arguments.since, arguments.schema, arguments.version,
-                       arguments.coordinator, arguments.database, taken_over=arguments.taken_over)
+                       arguments.coordinator, arguments.database, taken_over=arguments.taken_over,
+                       restored=arguments.restored)
     except (OSError, ValueError, KeyError) as error:
         print(f"kinto.py: the evidence cannot be read: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

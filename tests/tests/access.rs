@@ -84,7 +84,11 @@ impl Bench {
             let heard = raw::call(unix_channel(agent.socket()), path, body).await?;
             return Ok((Answer::of(&heard), Some(heard)));
         }
-        let protocol = if caller == Caller::Joining { raw::JOIN } else { raw::H2 };
+        let protocol = match caller {
+            Caller::Joining => raw::JOIN,
+            Caller::Renewing => raw::RENEW,
+            _ => raw::H2,
+        };
         let config = raw::config(self.forge.shown(caller)?.as_ref(), protocol)?;
         match raw::knock(&agent.address, config.clone()).await? {
             Door::Open(wire) => {
@@ -163,7 +167,9 @@ async fn what_is_no_call_is_not_served_to_anybody() -> Result<()> {
     for path in
         ["/lockkeeper.v1.Operator/Nothing", "/lockkeeper.v1.Nobody/Status", "/grpc.health.v1.Health/Check"]
     {
-        for caller in [Caller::Person(Role::Admin), Caller::Node, Caller::Joining, Caller::Socket] {
+        for caller in
+            [Caller::Person(Role::Admin), Caller::Node, Caller::Joining, Caller::Renewing, Caller::Socket]
+        {
             let (found, _) = bench.ask(caller, path, Vec::new()).await?;
             ensure!(found == Answer::NotServed, "{path} as {caller}: {found}");
         }

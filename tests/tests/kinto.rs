@@ -81,6 +81,53 @@ fn kinto_is_upgraded_although_the_leader_is_killed_in_the_middle() -> Result<()>
     Ok(())
 }
 
+/// The migration breaks half-way, the schema is touched: the whole set leads back, and the old release serves again
+/// with every row that was ever acknowledged.
+#[test]
+fn kinto_is_restored_after_a_migration_that_broke_half_way() -> Result<()> {
+    let mut bed = Bed::start(Options { slow_step: Duration::from_millis(200), ..Options::default() })?;
+    let mut site = Site::start(&bed, env!("CARGO_BIN_EXE_otlp-receiver"))?;
+    bed.postgres.break_migration(25)?;
+    let load = bed.start_load(100)?;
+    let since = bed.note_rows_before()?;
+    let plan = site.planned(&bed)?;
+    let early = site.as_person(&bed, 0, OLA, &["restore", "--reason", "too early"])?;
+    ensure!(early.code == 4, "a restore without a rollout ended with {}", early.code);
+    let ran = site.as_person(&bed, 0, OLA, &["apply", &plan, "--yes"])?;
+    ensure!(ran.code == 0, "apply ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
+    let state = |site: &Site, bed: &Bed, wanted: &str| {
+        wait_for(wanted, ROLLOUT_WITHIN, || {
+            let status = site.json(bed, 0, &["status", "--json"])?;
+            Ok((status["rollout"]["state"] == wanted).then_some(status))
+        })
+    };
+    state(&site, &bed, "halted")?;
+    let touched = wait_for("the advice to restore", ROLLOUT_WITHIN, || {
+        let why = site.as_person(&bed, 0, OLA, &["status", "--why"])?.stdout;
+        Ok(why.contains("lockkeeper restore --reason").then_some(why))
+    })?;
+    println!("{touched}");
+    ensure!(bed.postgres.schema_version()? == 24, "the schema is touched");
+    let ran = site.as_person(&bed, 0, OLA, &["restore", "--reason", "the migration broke half-way"])?;
+    ensure!(ran.code == 0, "restore ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
+    let status = state(&site, &bed, "restored").inspect_err(|_| {
+        let why = site.as_person(&bed, 0, OLA, &["status", "--why"]).map(|ran| ran.stdout);
+        println!("{why:?}");
+    })?;
+    let owed = status["rollout"]["owed"].as_array().context("owed")?;
+    ensure!(!owed.is_empty() && owed.iter().all(|o| o["state"] == "restored"), "owed: {owed:?}");
+    load.wait_acknowledged(50)?;
+    load.stop()?;
+    let databases = bed.postgres.databases()?;
+    ensure!(databases.len() == 2 && databases[1].starts_with("kinto_failed_lk-main-"), "{databases:?}");
+    let verdict = bed.evidence(&since)?.judge_restored()?;
+    println!("\n{}", verdict.table);
+    ensure!(verdict.ok, "{:?} in\n{}", verdict.violated(), verdict.table);
+    site.stop_agents()?;
+    bed.passed();
+    Ok(())
+}
+
 /// One rollout is one trace: rollout -> member -> step -> attempt, complete and in order.
 fn trace_is_whole(site: &mut Site, status: &serde_json::Value) -> Result<()> {
     let spans = site.spans()?;

@@ -20,7 +20,7 @@ fn door(world: &World) -> &'static str {
 }
 
 /// Takes a token into the ledger, or says why not. Equal tokens pass: all steps of a grant have one.
-fn claim(world: &mut World, by: &EffectId, state: LedgerState) -> Result<(), Failure> {
+pub(super) fn claim(world: &mut World, by: &EffectId, state: LedgerState) -> Result<(), Failure> {
     match world.database.ledger {
         Some((highest, _)) if by.token < highest => {
             world.note(None, Some(by), Fact::LedgerRefused { token: by.token, highest });
@@ -61,11 +61,19 @@ impl FakeHost {
         Ok(())
     }
 
-    pub(super) async fn no_writers_proven(&self) -> Result<Postcheck, Failure> {
+    pub(super) async fn no_writers_proven(&self, step: &DatabaseAction) -> Result<Postcheck, Failure> {
         self.reach(Thing::Database).await?;
-        let writers = self.world().database.writers().count();
+        let world = self.world();
+        let writers = world.database.writers().count();
         Ok(match writers {
-            0 => Postcheck::Proven(proven("no session")),
+            0 => {
+                let mut done = proven("no session");
+                if let Some(opened) = world.database.opened {
+                    let written = world.database.rows.saturating_sub(opened);
+                    done.outputs.insert(format!("loss.{}", step.database), written.to_string());
+                }
+                Postcheck::Proven(done)
+            }
             some => Postcheck::NotYet(format!("{some} sessions")),
         })
     }
@@ -276,6 +284,7 @@ impl FakeHost {
                 return false;
             }
             world.database.open = true;
+            world.database.opened = Some(world.database.rows);
             world.note(None, Some(by), Fact::DoorOpened);
             true
         });

@@ -7,6 +7,7 @@
 mod balancer;
 mod database;
 mod member;
+mod restore;
 mod upgrade;
 
 use crate::{
@@ -133,6 +134,7 @@ impl FakeHost {
             | Action::CloseGrant(_) => Ok(Precheck::Ready { captured: String::new() }),
             Action::ShutDoor(_) => self.look_shut().await,
             Action::OpenDoor(_) => self.look_open(work).await,
+            Action::RestoreDatabase(_) => self.look_restored(work).await,
             Action::UpgradeDatabase(step) => self.look_upgraded(step, work).await,
         }
     }
@@ -156,6 +158,7 @@ impl FakeHost {
             Action::AdmitHolder(step) => self.admit_holder(step, work, &by).await,
             Action::CloseGrant(_) => self.close_grant(&by).await,
             Action::OpenDoor(_) => self.open_door(&by).await,
+            Action::RestoreDatabase(step) => self.restore(step, &by).await,
             Action::UpgradeDatabase(_) => self.upgrade(&by, started).await,
         }
     }
@@ -171,7 +174,7 @@ impl FakeHost {
             Action::Run(_) => Ok(Postcheck::Proven(proven("ran"))),
             Action::Drain(step) => self.prove_drained(step).await,
             Action::Admit(step) => self.prove_admitted(step, work).await,
-            Action::ProveNoWriters(_) => self.no_writers_proven().await,
+            Action::ProveNoWriters(step) => self.no_writers_proven(step).await,
             Action::Backup(step) => Ok(self.backup_taken(step)),
             Action::ProveBackup(step) => Ok(self.backup_proven(step)),
             Action::ShutDoor(_) => self.prove_shut().await,
@@ -179,6 +182,7 @@ impl FakeHost {
             Action::AdmitHolder(_) => self.prove_admitted_holder(work).await,
             Action::CloseGrant(step) => self.prove_closed(step, work).await,
             Action::OpenDoor(_) => self.prove_open(work).await,
+            Action::RestoreDatabase(step) => self.prove_restored(step, work).await,
             Action::UpgradeDatabase(step) => self.prove_upgraded(step).await,
         }
     }
@@ -244,7 +248,8 @@ fn target(work: &Work, me: &MemberName) -> Target {
         | Action::MintCredential(step)
         | Action::AdmitHolder(step)
         | Action::CloseGrant(step)
-        | Action::OpenDoor(step) => Target::Database(step.database.clone()),
+        | Action::OpenDoor(step)
+        | Action::RestoreDatabase(step) => Target::Database(step.database.clone()),
         Action::UpgradeDatabase(step) => Target::Database(step.database.clone()),
         Action::StageRelease(_)
         | Action::SwitchRelease(_)

@@ -26,9 +26,7 @@ pub struct OnlyApproved {
 }
 
 fn is_in(plan: &Plan, by: &EffectId) -> bool {
-    plan.steps
-        .iter()
-        .chain(&plan.undo)
+    plan.every_step()
         .any(|step| step.id == by.step && step.action.kind() == by.kind && step.target == by.target)
 }
 

@@ -84,7 +84,7 @@ impl Invariant for OwedSettled {
         let before = self.before.get_or_insert_with(|| now.clone());
         let version = match case.over {
             Some(Outcome::Completed) => NEW.0,
-            Some(Outcome::Aborted) => OLD.0,
+            Some(Outcome::Aborted | Outcome::Restored) => OLD.0,
             Some(Outcome::NeedsPerson(_)) | None => return Ok(()),
         };
         before.compare(&now)?;

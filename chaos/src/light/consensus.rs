@@ -51,5 +51,9 @@ impl Consensus for LightConsensus {
         Ok(())
     }
 
+    async fn remove_learner(&self, _id: NodeId) -> Result<(), ConsensusError> {
+        Ok(())
+    }
+
     async fn shutdown(&self) {}
 }

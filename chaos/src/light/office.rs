@@ -112,6 +112,11 @@ impl LightOffice {
         }
     }
 
+    /// Turns back past the point of no return.
+    pub async fn restore(&self, id: String, reason: String, accept_loss: Option<u64>) -> Result<Answer, Status> {
+        self.change(id, Command::Restore { reason, accept_loss }).await
+    }
+
     /// Lets a step be tried again.
     pub async fn retry(&self, id: String, step: u32) -> Result<Answer, Status> {
         self.change(id, Command::Retry { step: StepId(step) }).await

@@ -22,6 +22,7 @@ use lockkeeper_agent::{
 };
 use lockkeeper_coordinator::{
     consensus::ConsensusError,
+    flight::Flight,
     leader::Leader,
     limits,
     local_group::LocalGroup,
@@ -110,8 +111,13 @@ async fn live(process: Process, ether: Ether) -> Result<(), Ended> {
     let sightings = Arc::new(Sightings::default());
     let (shown, facts) = watch::channel(None);
     let (report, reports) = watch::channel(HostReport::default());
-    let leader =
-        Leader { me: me.clone(), group: local.clone(), sightings: sightings.clone(), clock: clock.clone() };
+    let leader = Leader {
+        me: me.clone(),
+        group: local.clone(),
+        sightings: sightings.clone(),
+        clock: clock.clone(),
+        flight: Flight::default(),
+    };
     let host = FakeHost::new(me.clone(), process.world.clone(), process.clock.clone(), process.power.clone());
     let mut node = Node::start(Parts {
         me,

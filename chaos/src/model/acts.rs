@@ -170,7 +170,11 @@ impl Node {
         match rollout.status {
             Status::Running => acts.push(by(Command::Pause { reason: reason.clone() })),
             Status::Paused { .. } | Status::Halted { .. } => acts.push(by(Command::Resume)),
-            Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => {}
+            Status::Aborting
+            | Status::Restoring
+            | Status::Completed { .. }
+            | Status::Aborted { .. }
+            | Status::Restored { .. } => {}
         }
         if rollout.abort.is_none() {
             acts.push(by(Command::Abort { reason }));

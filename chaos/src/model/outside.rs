@@ -214,6 +214,16 @@ impl Outside {
                 }
                 inside
             }
+            Action::RestoreDatabase(_) => {
+                if self.admitted.is_some() || !self.inside.is_empty() {
+                    return broken("door_shut", "it is restored while a holder may come in");
+                } else if !self.saved {
+                    return broken("one_set", "it is restored and no backup is proven");
+                }
+                self.schema = 0;
+                self.succeeded = false;
+                true
+            }
             Action::StageRelease(_)
             | Action::ProveNoWriters(_)
             | Action::Backup(_)

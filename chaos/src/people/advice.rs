@@ -45,6 +45,8 @@ pub enum Move {
     Abort,
     /// `lockkeeper takeover DATABASE`.
     Takeover(String),
+    /// `lockkeeper restore`, with the loss it accepts.
+    Restore(Option<u64>),
     /// Nothing is asked of a person.
     Nothing,
 }
@@ -101,6 +103,10 @@ impl Advice {
                 .next()
                 .map_or(Move::Nothing, |name| Move::Takeover(name.to_owned()));
         }
+        if wait.remedy.contains("lockkeeper restore") {
+            let loss = wait.remedy.split_once("--accept-loss ").and_then(|(_, rows)| rows.parse().ok());
+            return Move::Restore(loss);
+        }
         if wait.remedy.contains("lockkeeper resume") {
             return Move::Resume;
         }
@@ -132,6 +138,14 @@ mod tests {
         let takeover = "restore the set, then lockkeeper takeover main --reason R";
         assert_eq!(status("\"person\"", takeover).next(), Move::Takeover("main".into()));
         assert_eq!(status("\"person\"", "bring it back, then lockkeeper resume").next(), Move::Resume);
+        assert_eq!(
+            status("\"person\"", "lockkeeper restore --reason … (back to 1.0)").next(),
+            Move::Restore(None)
+        );
+        assert_eq!(
+            status("\"person\"", "lockkeeper restore --reason … --accept-loss 17").next(),
+            Move::Restore(Some(17))
+        );
         assert_eq!(status("{\"agent\":\"n1\"}", "lockkeeper resume").next(), Move::Nothing);
         assert_eq!(status("\"person\"", "bring its agent back").next(), Move::Nothing);
     }

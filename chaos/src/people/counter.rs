@@ -77,6 +77,15 @@ impl Counter {
         }
     }
 
+    /// Turns back past the point of no return.
+    pub async fn restore(&self, id: String, accept_loss: Option<u64>) -> Result<Answer, Status> {
+        let reason = "as advised".to_owned();
+        match self {
+            Counter::Client(client) => client.restore(id, reason, accept_loss).await,
+            Counter::Office(office) => office.restore(id, reason, accept_loss).await,
+        }
+    }
+
     /// Lets a step be tried again.
     pub async fn retry(&self, id: String, step: u32) -> Result<Answer, Status> {
         match self {

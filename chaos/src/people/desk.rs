@@ -217,6 +217,11 @@ impl Desk {
         self.change(word, move |client, id| async move { client.control(id, what).await }).await
     }
 
+    async fn restore(&mut self, loss: Option<u64>) -> Result<Answer, Status> {
+        let restore = move |client: Counter, id| async move { client.restore(id, loss).await };
+        self.change("restores", restore).await
+    }
+
     async fn retry(&mut self, step: u32) -> Result<Answer, Status> {
         self.change(&format!("retries {step}"), move |client, id| async move { client.retry(id, step).await })
             .await
@@ -246,6 +251,7 @@ impl Desk {
         match advice.state.as_deref() {
             Some("completed") => return Some(Outcome::Completed),
             Some("aborted") => return Some(Outcome::Aborted),
+            Some("restored") => return Some(Outcome::Restored),
             Some(_) | None => {}
         }
         let answer = match advice.next() {
@@ -253,11 +259,12 @@ impl Desk {
             Move::Resume => self.control(Control::Resume, "resumes").await,
             Move::Abort => self.control(Control::Abort, "aborts").await,
             Move::Takeover(database) => self.take_over(database).await,
+            Move::Restore(loss) => self.restore(loss).await,
             Move::Nothing => return None,
         };
         match answer {
-            // What is left is a restore of the whole set, which is not this rollout's.
-            Ok(Answer::Reply(Reply::Rejected(rejection @ Rejection::RestoreNeeded))) => {
+            // No way back is left in this rollout.
+            Ok(Answer::Reply(Reply::Rejected(rejection @ Rejection::BadPlan(_)))) => {
                 Some(Outcome::NeedsPerson(rejection.code().to_owned()))
             }
             Ok(_) | Err(_) => None,

@@ -74,6 +74,8 @@ pub enum Fact {
     BackupTaken { set: String, rows: u64 },
     /// A backup set was proven by restoring it.
     BackupProven { set: String },
+    /// A proven set took the database's place.
+    Restored { set: String, rows: u64 },
     /// The upgrade tool was started as a unit.
     UnitStarted { unit: String },
     /// An upgrade began in the database.

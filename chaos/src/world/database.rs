@@ -88,6 +88,10 @@ pub struct Database {
     pub sets: BTreeMap<String, u64>,
     /// Those that were restored and compared.
     pub proven: BTreeSet<String>,
+    /// The token of the restore that put a set in its place.
+    pub restored: Option<Token>,
+    /// Rows when the door was last opened.
+    pub opened: Option<u64>,
     next_session: u64,
     next_row: u64,
 }
@@ -104,6 +108,8 @@ impl Database {
             rows: 1_000,
             sets: BTreeMap::new(),
             proven: BTreeSet::new(),
+            restored: None,
+            opened: None,
             next_session: 0,
             next_row: 0,
         }

@@ -1,7 +1,17 @@
 //! Ways to an agent: which context or socket, which addresses in which order, and what it means when one fails.
 
-use crate::{error::CliError, out, render::failure::without_code};
-use lockkeeper_coordinator::{limits::MESSAGE_MAX, pki::OperatorContext};
+use crate::{
+    error::CliError,
+    out,
+    render::{
+        failure::without_code,
+        moment::{Moment, span},
+    },
+};
+use lockkeeper_coordinator::{
+    limits::MESSAGE_MAX,
+    pki::{OperatorContext, keeper::WARN_BELOW},
+};
 use lockkeeper_proto::{
     client::operator::{OperatorClient, ViewKind},
     transport::{
@@ -122,6 +132,27 @@ impl Where {
         self.context.as_ref().map(|name| Ok(OperatorContext::read(&self.named(name)?)?)).transpose()
     }
 
+    /// Takes a new root into the context this place leads to, so that it goes on to trust agents after a roll-over; a
+    /// socket needs none.
+    pub fn trust(&self, root: &[u8]) -> Result<(), CliError> {
+        let path = match (&self.context, &self.socket) {
+            (Some(name), _) => self.named(name)?,
+            (None, Some(_)) => return Ok(()),
+            (None, None) if Path::new(DEFAULT_SOCKET).exists() => return Ok(()),
+            (None, None) => self.only()?,
+        };
+        let mut context = OperatorContext::read(&path)?;
+        let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let known = context.credentials.roots.iter().any(|known| known == root);
+        // As for addresses: one that was put together by hand is its owner's business.
+        if known || OperatorContext::path(&directory, &context.name) != path {
+            return Ok(());
+        }
+        context.credentials.roots.push(root.to_vec());
+        context.write(&directory)?;
+        Ok(())
+    }
+
     fn named(&self, name: &str) -> Result<PathBuf, CliError> {
         let path = if name.contains('/') || name.ends_with(".toml") {
             PathBuf::from(name)
@@ -161,7 +192,9 @@ impl Way {
 impl Session {
     fn of_context(path: &Path) -> Result<Self, CliError> {
         let context = OperatorContext::read(path)?;
-        let dialer = TlsDialer::new(Tls::new(context.credentials, Revocations::none())?);
+        let tls = Tls::new(context.credentials, Revocations::none())?;
+        warn_of_end(&tls);
+        let dialer = TlsDialer::new(tls);
         let ways: Vec<Way> = context.addresses.iter().map(|address| Way::to(&dialer, address)).collect();
         Ok(Self { change: ways.clone(), read: ways, dialer: Some(dialer) })
     }
@@ -185,6 +218,8 @@ impl Session {
             ViewKind::Owed => "read what is owed",
             ViewKind::Locks => "read the locks",
             ViewKind::Cluster => "read the cluster file",
+            ViewKind::Trust => "read operators and authorities",
+            ViewKind::Audit => "read the audit",
         };
         self.read(what, async |client: OperatorClient| client.view(kind, linearizable).await).await
     }
@@ -205,6 +240,19 @@ impl Session {
         call: impl AsyncFn(OperatorClient) -> Result<T, Status>,
     ) -> Result<T, CliError> {
         ask(&self.change, what, call).await
+    }
+}
+
+/// Says on stderr that the own certificate ends soon: nobody renews an operator's by itself.
+fn warn_of_end(tls: &Tls) {
+    let left = tls.lifetime().not_after_ms.saturating_sub(Moment::system().now);
+    if left < WARN_BELOW.0 {
+        let who = tls.subject().identity;
+        let text = format!(
+            "warning: the certificate of {who} ends in {}; an admin makes the next one with: lockkeeper operator create",
+            span(left)
+        );
+        out::say(&text);
     }
 }
 

@@ -175,6 +175,60 @@ pub enum CliError {
         /// The reason.
         text: String,
     },
+    /// There is no log store where one should be.
+    #[error("there is no log store at {}", path.display())]
+    NoStore {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The log store cannot be read.
+    #[error("the log store {} cannot be read: {reason}", path.display())]
+    StoreUnread {
+        /// Which.
+        path: PathBuf,
+        /// Why, with its causes.
+        reason: String,
+    },
+    /// The survivors named are not what this node knows.
+    #[error("{0}")]
+    NotASurvivor(String),
+    /// Another survivor has, or may have, the longer log.
+    #[error("{0}")]
+    LongerLog(String),
+    /// The survivors can still decide.
+    #[error("the survivors are a quorum of the voters: the group goes on by itself")]
+    StillQuorum,
+    /// The state does not allow it.
+    #[error("no new generation can be made: {0}")]
+    CannotRecover(String),
+    /// The audit's chain is broken, or two do not fit together.
+    #[error("the audit of {whose} is not what was written: {text}")]
+    Audit {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// Where and how.
+        text: String,
+    },
+    /// A record is not one, or playing it gives something else.
+    #[error("{whose}: {text}")]
+    Record {
+        /// An agent, a file or a data directory.
+        whose: String,
+        /// Its code.
+        code: &'static str,
+        /// What and where.
+        text: String,
+    },
+    /// A data directory that cannot be read from outside.
+    #[error("cannot read the store in {}: {reason}", path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Certificates and their files.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -223,6 +277,14 @@ impl CliError {
             CliError::Host(failure) => return Cow::Borrowed(failure.code.as_str()),
             CliError::NoApprover { .. } => "LK7022",
             CliError::Quarantined { code, .. } => *code,
+            CliError::NoStore { .. } => "LK7401",
+            CliError::StoreUnread { .. } => "LK7402",
+            CliError::NotASurvivor(_) => "LK7403",
+            CliError::LongerLog(_) => "LK7404",
+            CliError::StillQuorum => "LK7405",
+            CliError::CannotRecover(_) => "LK7406",
+            CliError::Audit { code, .. } | CliError::Record { code, .. } => code,
+            CliError::Data { .. } => "LK3608",
             CliError::Pki(error) => error.code(),
             CliError::Token(error) => error.code(),
             CliError::Enrol(error) => error.code(),

@@ -20,17 +20,22 @@ pub enum Existing {
     Replace,
 }
 
-/// A whole text file, or stdin for `-`.
+/// A whole text file, or stdin for `-`, of at most [`TEXT_BYTES_MAX`].
 pub fn read_text(path: &Path) -> Result<String, CliError> {
+    read_text_upto(path, TEXT_BYTES_MAX)
+}
+
+/// A whole text file, or stdin for `-`, of at most `limit` bytes.
+pub fn read_text_upto(path: &Path, limit: u64) -> Result<String, CliError> {
     let fail = |source| CliError::Read { path: path.to_owned(), source };
     let mut text = String::new();
     if path == Path::new("-") {
-        io::stdin().lock().take(TEXT_BYTES_MAX + 1).read_to_string(&mut text).map_err(fail)?;
+        io::stdin().lock().take(limit + 1).read_to_string(&mut text).map_err(fail)?;
     } else {
-        File::open(path).map_err(fail)?.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text).map_err(fail)?;
+        File::open(path).map_err(fail)?.take(limit + 1).read_to_string(&mut text).map_err(fail)?;
     }
-    if text.len() as u64 > TEXT_BYTES_MAX {
-        return Err(CliError::TooLarge { path: path.to_owned(), limit: TEXT_BYTES_MAX });
+    if text.len() as u64 > limit {
+        return Err(CliError::TooLarge { path: path.to_owned(), limit });
     }
     Ok(text)
 }

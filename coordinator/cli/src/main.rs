@@ -9,6 +9,7 @@ mod error;
 mod exit;
 mod files;
 mod node;
+mod offline;
 mod out;
 mod pages;
 mod render;

@@ -3,6 +3,7 @@
 //! This crate knows nothing about async, I/O, clocks, randomness, logging, Raft or gRPC: the same input gives the
 //! same output on every build. Whoever needs the time passes it in.
 
+pub mod audit;
 pub mod cluster;
 pub mod document;
 pub mod fault;
@@ -13,6 +14,7 @@ pub mod observe;
 pub mod plan;
 pub mod plant;
 pub mod profile;
+pub mod record;
 pub mod rollout;
 pub mod stored;
 pub mod time;

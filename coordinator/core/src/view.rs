@@ -1,11 +1,16 @@
-//! Read models: what `status`, `history`, `members`, `owed` and `locks` show. The keys are stable, scripts depend on
+//! Read models: what `status`, `history`, `members`, `owed`, `locks` and `audit` show. The keys are stable, scripts depend on
 //! them. Every view says whose knowledge it is and as of when.
 
+pub mod breakglass;
+mod audit;
 mod history;
 mod locks;
+mod trust;
 
+pub use audit::{AuditView, audit};
 pub use history::{EventView, HistoryRollout, HistoryView, history};
 pub use locks::{LockView, LocksView, locks};
+pub use trust::{AuthorityView, OperatorView, RollOverView, TrustView, trust};
 
 use crate::{
     ids::{LogIndex, MemberName},
@@ -86,6 +91,12 @@ pub struct MemberView {
     pub isolated: bool,
     /// Milliseconds since its agent was heard of; none if the source does not know.
     pub last_seen: Option<u64>,
+    /// When its agent's certificate ends, unix ms; none until it said so.
+    #[serde(default)]
+    pub certificate_expires: Option<u64>,
+    /// Whether it is being removed.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A rollout.
@@ -265,6 +276,8 @@ pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<Member
                 in_balancer: state.rollout.as_ref().and_then(|r| in_balancer(r, name)),
                 isolated: false,
                 last_seen: sight.and_then(|s| s.silent_ms),
+                certificate_expires: state.trust.certificates.get(name).map(|c| c.expires.0),
+                leaving: state.trust.leaving.contains(name),
             }
         })
         .collect()
@@ -273,7 +286,7 @@ pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<Member
 /// What a member does in a rollout: the steps it has, else the last thing done to it.
 fn member_phase(rollout: &Rollout, member: &MemberName) -> String {
     let mut last = String::new();
-    for step in rollout.plan.steps.iter().chain(&rollout.plan.undo) {
+    for step in rollout.plan.every_step() {
         let Some(record) = rollout.record(step.id) else { continue };
         match &record.phase {
             StepPhase::Assigned { member: who, .. } if who == member => {
@@ -309,12 +322,10 @@ fn in_balancer(rollout: &Rollout, member: &MemberName) -> Option<bool> {
 
 /// A rollout as its plan and records tell it, without what waits.
 pub fn rollout_view(rollout: &Rollout) -> RolloutView {
-    let back = rollout.abort.is_some();
-    let way = if back { &rollout.plan.undo } else { &rollout.plan.steps };
+    let way = rollout.way_steps();
     let settled = way.iter().filter(|s| rollout.is_settled(s.id));
     let open = way.iter().filter(|s| !rollout.is_settled(s.id));
-    let steps: Vec<StepView> =
-        rollout.plan.steps.iter().chain(&rollout.plan.undo).map(|s| step_view(rollout, s)).collect();
+    let steps: Vec<StepView> = rollout.plan.every_step().map(|s| step_view(rollout, s)).collect();
     let outage = steps.iter().filter(|s| s.phase == Phase::Outage && !s.undo);
     let admitted = steps.iter().filter(|s| s.action == "admit" && s.state == "done");
     RolloutView {
@@ -400,7 +411,7 @@ fn step_view(rollout: &Rollout, step: &crate::plan::Step) -> StepView {
         ended: None,
         action_ms: None,
         text: String::new(),
-        undo: rollout.is_undo(step.id),
+        undo: rollout.way_of(step.id) != crate::plan::Way::Forward,
     };
     let mut by = |member: &MemberName, token: &crate::ids::Token| {
         view.member = Some(member.to_string());

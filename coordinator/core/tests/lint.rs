@@ -9,7 +9,7 @@ use lockkeeper_core::{
     fault::FaultCode,
     ids::StepId,
     lint::lint,
-    plan::{ActionKind, Plan, Step, Who},
+    plan::{Action, ActionKind, Plan, Step, Who},
 };
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn without(plan: &Plan, at: usize) -> Plan {
     let mut plan = plan.clone();
     let gone = StepId(u32::try_from(at + 1).unwrap());
     let place = |id: StepId| if id > gone { StepId(id.0 - 1) } else { id };
-    let inherited = plan.steps.iter().chain(&plan.undo).find(|s| s.id == gone).map(waits).unwrap_or_default();
+    let inherited = plan.every_step().find(|s| s.id == gone).map(waits).unwrap_or_default();
     let mend = |steps: Vec<Step>| -> Vec<Step> {
         steps
             .into_iter()
@@ -49,6 +49,7 @@ fn without(plan: &Plan, at: usize) -> Plan {
     };
     plan.steps = mend(plan.steps);
     plan.undo = mend(plan.undo);
+    plan.restore = mend(plan.restore);
     plan
 }
 
@@ -77,8 +78,14 @@ fn weaker(step: &Step) -> Vec<Step> {
 }
 
 fn step_mut(plan: &mut Plan, at: usize) -> &mut Step {
-    let forward = plan.steps.len();
-    if at < forward { &mut plan.steps[at] } else { &mut plan.undo[at - forward] }
+    let (forward, back) = (plan.steps.len(), plan.steps.len() + plan.undo.len());
+    if at < forward {
+        &mut plan.steps[at]
+    } else if at < back {
+        &mut plan.undo[at - forward]
+    } else {
+        &mut plan.restore[at - back]
+    }
 }
 
 proptest! {
@@ -97,7 +104,7 @@ proptest! {
     #[test]
     fn no_step_can_be_left_out(shape in shape(1..=6), pick in any::<prop::sample::Index>()) {
         let plan = made(&shape.text());
-        let at = pick.index(plan.steps.len() + plan.undo.len());
+        let at = pick.index(plan.every_step().count());
         let kind = step_mut(&mut plan.clone(), at).action.kind();
         prop_assert!(!errors(&without(&plan, at)).is_empty(), "step {} {kind} was not missed", at + 1);
     }
@@ -106,7 +113,7 @@ proptest! {
     #[test]
     fn no_edge_can_be_left_out(shape in shape(1..=6), pick in any::<prop::sample::Index>()) {
         let mut plan = made(&shape.text());
-        let edges: Vec<(usize, Step)> = plan.steps.iter().chain(&plan.undo).enumerate()
+        let edges: Vec<(usize, Step)> = plan.every_step().enumerate()
             .flat_map(|(at, s)| weaker(s).into_iter().map(move |weak| (at, weak)))
             .collect();
         let (at, weak) = &edges[pick.index(edges.len())];
@@ -173,7 +180,7 @@ fn each_law_catches_its_own_damage() {
         (FaultCode::LawOneUpgrade, |p| first(p, ActionKind::UpgradeDatabase).irreversible = false),
         (FaultCode::LawExecutorNotHolder, |p| first(p, ActionKind::CloseGrant).who = Who::Executor),
         (FaultCode::LawOwedForward, |p| first(p, ActionKind::Admit).settles = None),
-        (FaultCode::LawOwedUndo, |p| drop(p.undo.pop())),
+        (FaultCode::LawOwedUndo, |p| *p = without(p, p.steps.len() + p.undo.len() - 1)),
         (FaultCode::LawSerialStart, |p| first(p, ActionKind::StartService).serial = None),
         (FaultCode::LawProofBeforeAdmit, |p| first(p, ActionKind::Admit).after = vec![StepId(22)]),
         (FaultCode::LawUndoBeforeNoReturn, |p| first(p, ActionKind::ShutDoor).after = vec![StepId(16)]),
@@ -181,6 +188,17 @@ fn each_law_catches_its_own_damage() {
         (FaultCode::LawOpenBeforeStart, |p| loose(first(p, ActionKind::SwitchRelease))),
         (FaultCode::LawNobodyForgotten, |p| *p = without(p, 6)),
         (FaultCode::LawDeadlines, |p| p.steps[0].deadline.hard.0 = 0),
+        (FaultCode::LawRestoreWhole, |p| p.restore.clear()),
+        (FaultCode::LawRestoreWhole, |p| {
+            let restore =
+                p.restore.iter_mut().find(|s| s.action.kind() == ActionKind::RestoreDatabase).unwrap();
+            let Action::RestoreDatabase(action) = &mut restore.action else { panic!() };
+            action.set.push('x');
+        }),
+        (FaultCode::LawRestoreOrder, |p| {
+            let quiet = p.restore.iter_mut().find(|s| s.action.kind() == ActionKind::ProveNoWriters).unwrap();
+            loose(quiet);
+        }),
     ];
     for (law, damage) in cases {
         let mut plan = sample();
@@ -236,7 +254,7 @@ fn one_executor_is_a_warning() {
 #[test]
 fn every_edge_and_step_of_the_sample_matters() {
     let plan = sample();
-    for at in 0..plan.steps.len() + plan.undo.len() {
+    for at in 0..plan.every_step().count() {
         assert!(!errors(&without(&plan, at)).is_empty(), "step {} is not missed", at + 1);
         for weak in weaker(step_mut(&mut plan.clone(), at)) {
             let mut damaged = plan.clone();

@@ -337,6 +337,6 @@ fn a_thousand_members_can_be_planned() {
     let (plan, _) = plan(&spec, &seen, "2.0").unwrap_or_else(|r| panic!("{r}"));
     println!("planned in {:?}", begin.elapsed());
     let text = render(&plan);
-    println!("{} steps, {} bytes", plan.steps.len() + plan.undo.len(), text.len());
+    println!("{} steps, {} bytes", plan.every_step().count(), text.len());
     assert!(text.len() < lockkeeper_core::plan::limits::PLAN_FILE_MAX);
 }

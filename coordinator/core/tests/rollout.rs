@@ -43,6 +43,8 @@ enum Move {
     Wait(u64),
     Left(usize),
     TakeOver(usize),
+    Recover(usize),
+    Restore(bool),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -64,6 +66,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0..30_000u64).prop_map(Move::Wait),
         2 => (0..3_usize).prop_map(Move::Left),
         3 => any::<usize>().prop_map(Move::TakeOver),
+        1 => any::<usize>().prop_map(Move::Recover),
+        2 => any::<bool>().prop_map(Move::Restore),
     ];
     prop::collection::vec(one, 0..160)
 }
@@ -172,6 +176,11 @@ impl Play {
                 let to = rollout.plan.policy.upgraders[&database].get(n % 4).cloned();
                 g.commit(Some(&operator), Command::Takeover { database, to, reason: "it is lost".into() });
             }
+            Move::Recover(n) => common::recover::recover(g, n),
+            Move::Restore(accept) => {
+                let accept_loss = accept.then_some(common::drive::LOSS);
+                g.commit(Some(&operator), Command::Restore { reason: "no".into(), accept_loss });
+            }
         }
     }
 
@@ -188,9 +197,11 @@ impl Play {
             for step in failed(&self.group.state) {
                 let retry = self.group.commit(Some(&operator), Command::Retry { step });
                 if matches!(retry, Reply::Rejected(lockkeeper_core::rollout::Rejection::RestoreNeeded)) {
-                    return "needs-restore";
+                    let restore = Command::Restore { reason: "touched".into(), accept_loss: None };
+                    self.group.commit(Some(&operator), restore);
                 }
             }
+            self.accept_loss(&operator);
             if matches!(
                 self.group.state.rollout.as_ref().map(|r| &r.status),
                 Some(Status::Paused { .. } | Status::Halted { .. })
@@ -204,6 +215,18 @@ impl Play {
         }
         let facts = self.group.facts();
         panic!("it does not end: {:#?}", lockkeeper_core::rollout::why(&self.group.state, &facts));
+    }
+}
+
+impl Play {
+    /// A person accepts what `why` says is lost, by the line it gives.
+    fn accept_loss(&mut self, operator: &lockkeeper_core::identity::Actor) {
+        let facts = self.group.facts();
+        let waits = lockkeeper_core::rollout::why(&self.group.state, &facts);
+        let Some(wait) = waits.iter().find(|w| w.code == "loss-not-accepted") else { return };
+        let (_, rows) = wait.remedy.split_once("--accept-loss ").expect("the line to write");
+        let accept_loss = Some(rows.parse().expect("a count"));
+        self.group.must(Some(operator), Command::Restore { reason: "accepted".into(), accept_loss });
     }
 }
 
@@ -224,7 +247,7 @@ proptest! {
         }
         let end = play.settle();
         play.judge();
-        prop_assert!(["completed", "aborted", "needs-restore"].contains(&end), "{}", end);
+        prop_assert!(["completed", "aborted", "restored"].contains(&end), "{}", end);
     }
 }
 
@@ -362,4 +385,72 @@ fn what_does_not_happen_to_me_is_not_my_assignment() {
             assert_eq!(assignment.attempt.member, member);
         }
     }
+}
+
+/// Two of three are lost in the middle of the upgrade, its holder among them: nothing is handed out before the holder is
+/// out, every later token is of the new generation, and it is finished.
+#[test]
+fn a_recovered_rollout_halts_claims_its_generation_and_is_carried_on() {
+    let (mut play, _) = Play::new();
+    let holder = loop {
+        play.group.lead();
+        if let Some(upgrade) = play.group.assignments().into_iter().find(|a| a.step.irreversible) {
+            break upgrade.attempt.member;
+        }
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+    };
+    let survives = play.group.state.nodes.keys().find(|name| **name != holder).unwrap().clone();
+    let lost: BTreeSet<_> = play.group.state.nodes.keys().filter(|name| **name != survives).cloned().collect();
+    let stale = play.group.state.group.as_ref().unwrap().generation;
+    let again = Command::Recover { generation: stale, lost: lost.clone(), reason: "again".into() };
+    let ada = person("ada", Role::Admin);
+    assert!(matches!(play.group.commit(Some(&ada), again.clone()), Reply::Rejected(_)), "not above the present one");
+    let ola = person("ola", Role::Operator);
+    assert!(matches!(play.group.commit(Some(&ola), again), Reply::Rejected(_)), "an admin's alone");
+    common::recover::found(&mut play.group, &lost);
+
+    let rollout = play.group.state.rollout.as_ref().unwrap();
+    assert!(matches!(&rollout.status, Status::Halted { cause, .. } if cause.code() == "recovered"));
+    assert!(rollout.grants.values().all(|g| g.state == GrantState::Closing));
+    for name in &lost {
+        assert!(play.group.state.revoked.iter().any(|(revoked, _)| revoked == name), "{name} is void");
+    }
+    let claimed = |play: &Play| {
+        let rollout = play.group.state.rollout.as_ref().unwrap();
+        let shut = rollout.plan.steps.iter().find(|s| s.action.kind() == ActionKind::ShutDoor).unwrap();
+        match &rollout.steps[&shut.id].phase {
+            StepPhase::Done { token, .. } => token.generation > stale,
+            _ => false,
+        }
+    };
+    assert!(!claimed(&play));
+    let facts = play.group.facts();
+    let why = lockkeeper_core::rollout::why(&play.group.state, &facts);
+    assert!(why.iter().any(|w| w.code == "recovered"), "{why:#?}");
+    let elected = |g: &Group| g.log.iter().filter(|(_, e)| matches!(e.command, Command::Elect { .. })).count();
+    let before = elected(&play.group);
+    for name in &lost {
+        common::recover::rejoin(&mut play.group, name);
+    }
+    for _ in 0..200 {
+        if claimed(&play) {
+            break;
+        }
+        assert_eq!(elected(&play.group), before, "no grant before the ledger knows the new generation");
+        play.group.clock += 10;
+        for step in failed(&play.group.state) {
+            play.group.commit(Some(&ola), Command::Retry { step });
+        }
+        play.group.commit(Some(&ola), Command::Resume);
+        play.group.lead();
+        for assignment in play.group.assignments() {
+            play.group.finish(&assignment);
+        }
+    }
+    assert!(claimed(&play));
+    assert_eq!(play.settle(), "completed");
+    play.judge();
+    assert!(play.group.state.history.back().unwrap().generation > stale);
 }

@@ -6,7 +6,7 @@ use crate::pki::{
     enrol::{Admission, Admitted, EnrolError, EnrolledPeer, Enrolment, JoinAsk, admit},
 };
 use lockkeeper_core::{
-    ids::RequestId,
+    ids::{Generation, RequestId},
     rollout::{Command, Rejection, Reply},
     time::LogTime,
 };
@@ -20,8 +20,10 @@ impl Enrolment for LocalEnrolment {
     async fn join(&self, ask: JoinAsk) -> Result<Admitted, EnrolError> {
         let api = &self.0;
         let unavailable = |e: &dyn std::fmt::Display| EnrolError::Unavailable(e.to_string());
-        let issuing =
-            api.issuing.clone().ok_or_else(|| EnrolError::Unavailable(format!("{} holds no issuing key", api.me)))?;
+        let issuing = api
+            .keys
+            .issuing()
+            .ok_or_else(|| EnrolError::Unavailable(format!("{} holds no issuing key", api.me)))?;
         let view = api.group.read().await.map_err(|e| unavailable(&e))?;
         let now = LogTime(api.clock.wall_ms().max(view.state.time.0));
         let (node_id, incarnation) = match admit(&view.state, &ask, now)? {
@@ -54,8 +56,9 @@ impl Enrolment for LocalEnrolment {
         Ok(Admitted {
             node_id,
             incarnation,
+            generation: view.state.group.as_ref().map_or(Generation(1), |group| group.generation),
             chain: issued.chain,
-            roots: api.roots.clone(),
+            roots: api.keys.roots(),
             issuing: Some(issuing_copy),
             peers: peers.collect(),
         })

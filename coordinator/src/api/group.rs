@@ -3,12 +3,21 @@
 use super::{Api, claim::claim};
 use crate::{consensus::ConsensusError, incumbents::Speaker, limits, sight::Beat};
 use futures::Stream;
-use lockkeeper_core::{identity::Role, ids::MemberName, observe::FactsQuery, rollout::Command, stored, time::Millis};
+use lockkeeper_core::{
+    identity::Role,
+    ids::MemberName,
+    observe::FactsQuery,
+    rollout::{Command, TrustCommand},
+    stored,
+    time::Millis,
+};
 use lockkeeper_proto::{
     client::group::Claimed,
     pb::{
-        GroupBeatReply, GroupClaimReply, GroupClaimRequest, GroupWhoReply, GroupWhoRequest, group_claim_reply::Word, GroupBeatRequest, GroupFollowRequest, GroupObserveReply, GroupObserveRequest, GroupProposeReply, GroupProposeRequest, GroupReadReply,
-        GroupReadRequest, GroupStateFrame,
+        GroupBeatReply, GroupBeatRequest, GroupClaimReply, GroupClaimRequest, GroupFollowRequest,
+        GroupIssuingRequest, GroupObserveReply, GroupObserveRequest, GroupProposeReply, GroupProposeRequest,
+        GroupReadReply, GroupReadRequest, GroupStateFrame, GroupWhoReply, GroupWhoRequest, IssuingAuthority,
+        group_claim_reply::Word,
         group_server::{Group, GroupServer},
     },
     port::{Group as _, Proposal, View},
@@ -116,6 +125,15 @@ impl Group for GroupApi {
         self.peer(&request)?;
         Ok(Response::new(GroupWhoReply { instance: self.0.instance.to_string() }))
     }
+
+    async fn issuing(
+        &self,
+        request: Request<GroupIssuingRequest>,
+    ) -> Result<Response<IssuingAuthority>, Status> {
+        self.peer(&request)?;
+        let peer = node(&request)?;
+        self.0.issuing_for(peer, request.get_ref()).map(Response::new)
+    }
 }
 
 /// The node behind a request, and which running of it.
@@ -154,6 +172,22 @@ fn frame(view: &View) -> GroupStateFrame {
     }
 }
 
+/// Of itself an agent tells its certificate; the rest people or the leader say.
+fn speaks(from: &lockkeeper_core::ids::MemberName, command: &TrustCommand, role: Option<Role>) -> bool {
+    match command {
+        TrustCommand::Certificate { member, .. } => member == from,
+        TrustCommand::OperatorIssue { .. }
+        | TrustCommand::OperatorRevoke { .. }
+        | TrustCommand::MemberRemove { .. }
+        | TrustCommand::AddVoter { .. }
+        | TrustCommand::CaRotate { .. }
+        | TrustCommand::CaFinish => role.is_some(),
+        TrustCommand::MemberGone { .. }
+        | TrustCommand::CaAdvance { .. }
+        | TrustCommand::RaiseFloor { .. } => false,
+    }
+}
+
 /// An agent speaks for its own attempts only, never for the leader, and for a person only in what people may ask.
 fn check_speaker(
     from: &lockkeeper_core::ids::MemberName,
@@ -165,6 +199,7 @@ fn check_speaker(
         | Command::ReportBlocked { attempt, .. }
         | Command::Outcome { attempt, .. } => attempt.member == *from,
         Command::Announce { member, .. } => member == from,
+        Command::Trust(command) => speaks(from, command, role),
         // A join came in at that agent; the token's hash is checked where it is applied.
         Command::Enrol(enrol) => enrol.token.is_some(),
         Command::TokenCreate { .. }
@@ -176,7 +211,8 @@ fn check_speaker(
         | Command::Abort { .. }
         | Command::Retry { .. }
         | Command::AcceptOwed { .. }
-        | Command::Takeover { .. } => role.is_some(),
+        | Command::Takeover { .. }
+        | Command::Restore { .. } => role.is_some(),
         // What a leader proposes, it proposes on its own node.
         Command::Init { .. }
         | Command::SetExecutor { .. }
@@ -184,7 +220,9 @@ fn check_speaker(
         | Command::Assign { .. }
         | Command::Halt { .. }
         | Command::Finish { .. }
-        | Command::Regrant { .. } => false,
+        | Command::Regrant { .. }
+        // Applied offline, never proposed.
+        | Command::Recover { .. } => false,
     };
     if own {
         Ok(())

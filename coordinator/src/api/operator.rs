@@ -1,23 +1,27 @@
 //! The `Operator` service: people and scripts read and decide. Every call checks the role its comment in the proto
 //! file names, before anything else.
 
-use super::{Api, rights};
-use crate::{limits, pki::{CertificateRequest, JoinToken, TokenSecret, Validity}};
+use super::{Api, records, rights};
+use crate::{
+    limits,
+    pki::{JoinToken, TokenSecret},
+};
 use futures::Stream;
 use lockkeeper_core::{
     identity::{Actor, Right, Role},
     ids::{ActorName, DatabaseName, MemberName, RequestId, StepId},
     plan::OwedKey,
-    rollout::{Command, Reply},
+    rollout::{Command, Reply, TrustCommand},
     stored,
     time::{LogTime, Millis},
 };
 use lockkeeper_proto::{
     pb::{
-        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCheckReply,
-        OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest, OperatorPlanReply, OperatorPlanRequest,
-        OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTakeoverRequest,
-        OperatorTokenCreateReply, OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
+        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCaRotateRequest,
+        OperatorCheckReply, OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest,
+        OperatorNameRequest, OperatorPlanReply, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
+        OperatorRestoreRequest, OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
+        OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
     port::{Group as _, GroupError, Proposal},
@@ -47,7 +51,7 @@ pub(super) fn group_status(error: &GroupError) -> Status {
     coded_status(code, page, error.to_string())
 }
 
-fn bad(field: &str, error: impl std::fmt::Display) -> Status {
+pub(super) fn bad(field: &str, error: impl std::fmt::Display) -> Status {
     coded_status(Code::InvalidArgument, "LK3106", format!("LK3106: {field}: {error}"))
 }
 
@@ -150,6 +154,20 @@ impl Operator for OperatorApi {
         self.shown(request, Api::cluster_json).await
     }
 
+    async fn audit(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
+        self.shown(request, Api::audit_json).await
+    }
+
+    type RecordStream = Pin<Box<dyn Stream<Item = Result<OperatorView, Status>> + Send>>;
+
+    async fn record(&self, request: Request<OperatorViewRequest>) -> Result<Response<Self::RecordStream>, Status> {
+        self.actor(&request, Right::Administer)?;
+        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        let text = self.0.record(&view)?;
+        let pieces = records::pieces(&text).into_iter().map(|json| Ok(OperatorView { json }));
+        Ok(Response::new(Box::pin(futures::stream::iter(pieces.collect::<Vec<_>>()))))
+    }
+
     async fn plan(&self, request: Request<OperatorPlanRequest>) -> Result<Response<OperatorPlanReply>, Status> {
         self.actor(&request, Right::Read)?;
         self.0.make_plan(request.into_inner()).await.map(Response::new)
@@ -160,7 +178,8 @@ impl Operator for OperatorApi {
         self.0.check().await.map(Response::new)
     }
 
-    async fn approve(&self, request: Request<OperatorApproveRequest>) -> Result<Response<OperatorReply>, Status> {
+        async fn approve(&self, request: Request<OperatorApproveRequest>) -> Result<Response<OperatorReply>,
+        Status> {
         let actor = self.actor(&request, Right::Approve)?;
         let span = span(&request, "approve");
         let r = request.into_inner();
@@ -208,6 +227,17 @@ impl Operator for OperatorApi {
         let span = span(&request, "abort");
         let r = request.into_inner();
         self.changed(r.request_id, actor, span, Command::Abort { reason: r.reason }).await
+    }
+
+    async fn restore(
+        &self,
+        request: Request<OperatorRestoreRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Operate)?;
+        let span = span(&request, "restore");
+        let r = request.into_inner();
+        let command = Command::Restore { reason: r.reason, accept_loss: r.accept_loss };
+        self.changed(r.request_id, actor, span, command).await
     }
 
     async fn retry(&self, request: Request<OperatorRetryRequest>) -> Result<Response<OperatorReply>, Status> {
@@ -271,7 +301,7 @@ impl Operator for OperatorApi {
         let expires = LogTime(self.0.clock.wall_ms().saturating_add(life.0));
         let (cluster, addresses) = self.0.token_parts()?;
         let authority = lockkeeper_proto::transport::CaDigest::of(
-            self.0.roots.first().ok_or_else(|| bad("node", "it holds no root certificate"))?,
+            self.0.keys.roots().last().ok_or_else(|| bad("node", "it holds no root certificate"))?,
         );
         let secret = TokenSecret::generate();
         let token = JoinToken { cluster, addresses, authority, member: member.clone(), secret, expires };
@@ -289,18 +319,79 @@ impl Operator for OperatorApi {
 
     async fn issue(&self, request: Request<OperatorIssueRequest>) -> Result<Response<OperatorIssueReply>, Status> {
         let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "issue");
         let r = request.into_inner();
         let name: ActorName = r.name.parse().map_err(|e| bad("name", e))?;
         let role: Role = r.role.parse().map_err(|e| bad("role", e))?;
-        let csr = CertificateRequest::from_der(&r.csr).map_err(|e| bad("csr", e))?;
-        let issuing = self.0.issuing.as_ref().ok_or_else(|| {
-            let text = format!("LK3107: {} holds no issuing key; ask a voter", self.0.me);
-            coded_status(Code::FailedPrecondition, "LK3107", text)
-        })?;
-        let validity = Validity::leaf(LogTime(self.0.clock.wall_ms()));
-        let issued = issuing.issue_operator(&csr, &name, role, validity).map_err(|e| bad("csr", e))?;
-        tracing::info!(by = %actor.name, operator = %name, %role, "operator certificate issued");
-        let (_, addresses) = self.0.token_parts()?;
-        Ok(Response::new(OperatorIssueReply { chain: issued.chain, roots: self.0.roots.clone(), addresses }))
+        let by = actor.name.clone();
+        let (command, reply) = self.0.operator_certificate(&name, role, &r.csr)?;
+        // Committed first: a certificate nobody knows of could not be found in the audit.
+        match self.change(r.request_id, actor, span, command).await? {
+            Reply::Applied { .. } => {}
+            Reply::Rejected(rejection) => {
+                let text = format!("{}: {rejection}", rejection.code());
+                return Err(coded_status(Code::FailedPrecondition, rejection.code(), text));
+            }
+        }
+        tracing::info!(%by, operator = %name, %role, "operator certificate issued");
+        Ok(Response::new(reply))
+    }
+
+    async fn trust(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
+        self.shown(request, Api::trust_json).await
+    }
+
+    async fn revoke(&self, request: Request<OperatorNameRequest>) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "revoke");
+        let r = request.into_inner();
+        let name: ActorName = r.name.parse().map_err(|e| bad("name", e))?;
+        let command = TrustCommand::OperatorRevoke { name, reason: r.reason };
+        self.changed(r.request_id, actor, span, Command::Trust(command)).await
+    }
+
+    async fn member_remove(
+        &self,
+        request: Request<OperatorNameRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "member-remove");
+        let r = request.into_inner();
+        let member: MemberName = r.name.parse().map_err(|e| bad("name", e))?;
+        let command = TrustCommand::MemberRemove { member, reason: r.reason };
+        self.changed(r.request_id, actor, span, Command::Trust(command)).await
+    }
+
+    async fn add_voter(
+        &self,
+        request: Request<OperatorNameRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "add-voter");
+        let r = request.into_inner();
+        let member: MemberName = r.name.parse().map_err(|e| bad("name", e))?;
+        self.changed(r.request_id, actor, span, Command::Trust(TrustCommand::AddVoter { member })).await
+    }
+
+    async fn ca_rotate(
+        &self,
+        request: Request<OperatorCaRotateRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "ca-rotate");
+        let r = request.into_inner();
+        let id = r.request_id.clone();
+        let command = self.0.ca_rotate_command(r)?;
+        self.changed(id, actor, span, command).await
+    }
+
+    async fn ca_finish(
+        &self,
+        request: Request<OperatorNameRequest>,
+    ) -> Result<Response<OperatorReply>, Status> {
+        let actor = self.actor(&request, Right::Administer)?;
+        let span = span(&request, "ca-finish");
+        let id = request.into_inner().request_id;
+        self.changed(id, actor, span, Command::Trust(TrustCommand::CaFinish)).await
     }
 }

@@ -132,7 +132,7 @@ impl Api {
             precondition("LK3109", format!("this build has no profile {}", config.spec.profile))
         })?;
         let looks = planning::look(self, state, &config, profile, None).await;
-        let findings = preflight::findings(state, &config.spec, &looks);
+        let findings = preflight::findings(state, &config.spec, &looks, LogTime(self.clock.wall_ms()));
         Ok(OperatorCheckReply {
             json: serde_json::json!({ "findings": findings }).to_string(),
             text: preflight::text(&findings),

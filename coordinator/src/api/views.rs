@@ -1,4 +1,4 @@
-//! The views behind `status`, `members`, `owed`, `locks`, `history` and `cluster show`, with whose knowledge they are.
+//! The views behind `status`, `members`, `owed`, `locks`, `history`, `audit` and `cluster show`, with whose knowledge they are.
 
 use super::Api;
 use lockkeeper_core::{
@@ -91,6 +91,11 @@ impl Api {
 
     pub(super) fn locks_json(&self, view: &View) -> String {
         json(&view::locks(&view.state, self.stamp(view), &self.sightings.view(self.clock.boot())))
+    }
+
+    pub(super) fn audit_json(&self, view: &View) -> String {
+        let trail = self.trail.read();
+        json(&view::audit(&view.state, self.stamp(view), &trail))
     }
 
     pub(super) fn cluster_json(&self, view: &View) -> String {

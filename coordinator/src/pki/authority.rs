@@ -2,7 +2,7 @@
 //! it issues. The authority sets every name in what it signs; a request contributes its public key only.
 
 use lockkeeper_core::identity::Role;
-use lockkeeper_core::ids::{ActorName, ClusterId, Incarnation, MemberName};
+use lockkeeper_core::ids::{ActorName, ClusterId, Digest, Incarnation, MemberName};
 use lockkeeper_core::time::LogTime;
 use lockkeeper_proto::transport::{CaDigest, Serial, node_uri, operator_uri, role_unit};
 use rcgen::{
@@ -131,6 +131,17 @@ impl RootCa {
         IssuingCa::of(&self.cluster, certificate.der().clone(), validity, key)
     }
 
+    /// `issuing` of another root, signed by this one too: same name and key, so that what it issues is good under both.
+    pub fn cross(&self, issuing: &IssuingCa, now: LogTime) -> Result<Vec<u8>, PkiError> {
+        let wished = Validity::days(now, AUTHORITY_DAYS);
+        let validity = Validity { not_after: wished.not_after.min(self.validity.not_after), ..wished };
+        let params = authority(&self.cluster, "issuing", 0, validity.inside(self.validity)?)?;
+        let certificate = params
+            .signed_by(issuing.issuer.key(), &self.issuer)
+            .map_err(PkiError::make("cross-sign the issuing certificate"))?;
+        Ok(certificate.der().to_vec())
+    }
+
     /// The certificate, DER. Everybody may have it.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
@@ -166,6 +177,11 @@ impl IssuingCa {
     /// The issuing certificate, DER.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// What the group knows it by.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.certificate)
     }
 
     /// The issuing key, PKCS#8 DER: for the file of a voter and for enrolling another one, nowhere else.

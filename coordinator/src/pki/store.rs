@@ -18,6 +18,7 @@ use super::request::PrivateKey;
 const ROOTS: &str = "ca.pem";
 const NODE: &str = "node.pem";
 const ISSUING: &str = "issuing.pem";
+const NEXT_ISSUING: &str = "issuing-next.pem";
 
 /// The directory `pki/` of an agent.
 #[derive(Debug, Clone)]
@@ -53,8 +54,27 @@ impl PkiStore {
 
     /// Saves the issuing authority of a voter.
     pub fn save_issuing(&self, issuing: &IssuingCa) -> Result<(), PkiError> {
+        self.save_authority(ISSUING, issuing)
+    }
+
+    /// Saves the issuing authority that a roll-over brings, beside the present one.
+    pub fn save_next_issuing(&self, issuing: &IssuingCa) -> Result<(), PkiError> {
+        self.save_authority(NEXT_ISSUING, issuing)
+    }
+
+    /// Removes what [`Self::save_next_issuing`] wrote, once it is the present one.
+    pub fn remove_next_issuing(&self) -> Result<(), PkiError> {
+        let path = self.path(NEXT_ISSUING);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(PkiError::File { action: "remove", path, source }),
+        }
+    }
+
+    fn save_authority(&self, name: &str, issuing: &IssuingCa) -> Result<(), PkiError> {
         let text = pem::key(&issuing.key_der()) + &pem::certificate(issuing.certificate());
-        write(&self.path(ISSUING), text.as_bytes())
+        write(&self.path(name), text.as_bytes())
     }
 
     /// Who this node is; none before it joined. The cluster is the one its certificate names.
@@ -79,7 +99,16 @@ impl PkiStore {
 
     /// The issuing authority; none on a node that is not a voter.
     pub fn load_issuing(&self, cluster: &ClusterId) -> Result<Option<IssuingCa>, PkiError> {
-        let path = self.path(ISSUING);
+        self.load_authority(ISSUING, cluster)
+    }
+
+    /// The issuing authority that a roll-over brings; none outside one.
+    pub fn load_next_issuing(&self, cluster: &ClusterId) -> Result<Option<IssuingCa>, PkiError> {
+        self.load_authority(NEXT_ISSUING, cluster)
+    }
+
+    fn load_authority(&self, name: &str, cluster: &ClusterId) -> Result<Option<IssuingCa>, PkiError> {
+        let path = self.path(name);
         let Some(Pair { chain, key }) = read_pair(&path)? else { return Ok(None) };
         IssuingCa::from_parts(cluster, only(chain, &path)?, &key).map(Some)
     }

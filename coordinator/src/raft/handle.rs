@@ -124,6 +124,14 @@ impl RaftHandle {
         &self.inner.local
     }
 
+    /// The newest snapshot and the committed commands after it up to `upto`, for the flight recorder. Reads the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn recorded(&self, upto: LogIndex) -> std::io::Result<super::Recorded> {
+        self.inner.store.recorded(upto)
+    }
+
     /// This node's view of its group; changes with every change of it, also while a leader hears its followers.
     pub fn status(&self) -> watch::Receiver<RaftStatus> {
         self.inner.status.clone()

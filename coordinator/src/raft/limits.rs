@@ -124,3 +124,7 @@ pub const SUCCESSOR_SILENCE: Duration = Duration::from_millis(500);
 
 /// For the Raft core to end. It waits for its own tasks only, never for a peer.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the store of a running node is copied until a copy is whole. One transaction is written in milliseconds
+/// and a copy of the usual few MiB takes as long, so the second is nearly always whole.
+pub const COPY_ATTEMPTS: u32 = 20;

@@ -8,6 +8,7 @@ mod disk;
 mod error;
 mod log;
 mod offline;
+mod recorded;
 mod snapshot;
 mod tail;
 mod writer;
@@ -27,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 pub use disk::FORMAT;
 pub use error::StoreError;
 pub use offline::{Founding, Offline, Upto};
+pub use recorded::Recorded;
 pub use writer::Blocking;
 
 /// The open store. Clones are the same store.

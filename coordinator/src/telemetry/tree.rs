@@ -57,7 +57,7 @@ pub fn spans(rollout: &Rollout) -> Vec<SpanData> {
     let end = rollout.events.last().map_or(rollout.started, |e| e.time);
     let mut members: BTreeMap<MemberName, Interval> = BTreeMap::new();
     let mut spans = Vec::new();
-    for step in rollout.plan.steps.iter().chain(&rollout.plan.undo) {
+    for step in rollout.plan.every_step() {
         let Some((member, interval, failed)) = when(rollout, step) else { continue };
         let part = members.entry(member.clone()).or_insert(interval);
         *part = part.cover(interval);

@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod balancer;
+pub mod by_hand;
 pub mod clock;
 pub mod code;
 pub mod database;

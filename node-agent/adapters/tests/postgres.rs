@@ -11,6 +11,7 @@ mod postgres {
     mod failover;
     mod fence;
     mod ledger;
+    mod restore;
     mod server;
     mod strangers;
     mod tls;

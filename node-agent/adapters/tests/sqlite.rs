@@ -8,4 +8,5 @@ mod sqlite {
     mod cycle;
     mod fence;
     mod ledger;
+    mod restore;
 }

@@ -144,6 +144,7 @@ pub const fn is_repeatable(kind: ActionKind) -> bool {
         | ActionKind::AdmitHolder
         | ActionKind::CloseGrant
         | ActionKind::OpenDoor
+        | ActionKind::RestoreDatabase
         | ActionKind::Prove
         | ActionKind::Run => true,
     }

@@ -2,14 +2,15 @@
 
 use crate::{
     pb::{
-        GroupBeatRequest, GroupClaimRequest, GroupWhoRequest, GroupFollowRequest, GroupObserveRequest, GroupProposeRequest, GroupReadRequest, GroupStateFrame,
-        group_claim_reply::Word, group_client::GroupClient as Generated,
+        GroupBeatRequest, GroupClaimRequest, GroupFollowRequest, GroupIssuingRequest, GroupObserveRequest,
+        GroupProposeRequest, GroupReadRequest, GroupStateFrame, GroupWhoRequest, group_claim_reply::Word,
+        group_client::GroupClient as Generated,
     },
     port::Instance,
     transport::Speaking,
 };
 use lockkeeper_core::{
-    ids::{LogIndex, MemberName},
+    ids::{Digest, LogIndex, MemberName},
     observe::{FactsQuery, HostFacts},
     rollout::{Reply, State},
     stored,
@@ -131,6 +132,13 @@ impl GroupClient {
         let reply = self.client.clone().observe(request).await?.into_inner();
         let facts = serde_json::from_str(&reply.facts_json).map_err(|e| Status::data_loss(e.to_string()))?;
         Ok((facts, reply.wall_ms))
+    }
+
+    /// Asks for the issuing certificate with this digest; answers certificate and key, both DER.
+    pub async fn issuing(&self, digest: &Digest) -> Result<(Vec<u8>, Vec<u8>), Status> {
+        let reply =
+            self.client.clone().issuing(GroupIssuingRequest { digest: digest.0.clone() }).await?.into_inner();
+        Ok((reply.certificate, reply.key))
     }
 
     /// Every new state of the other side, the newest only.

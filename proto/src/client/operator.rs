@@ -2,9 +2,10 @@
 
 use crate::{
     pb::{
-        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorClusterApplyRequest,
-        OperatorIssueRequest, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
-        OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
+        IssuingAuthority, OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest,
+        OperatorCaRotateRequest, OperatorClusterApplyRequest, OperatorIssueRequest, OperatorNameRequest,
+        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRestoreRequest, OperatorRetryRequest,
+        OperatorTakeoverRequest, OperatorTokenCreateRequest, OperatorViewRequest,
         operator_client::OperatorClient as Generated,
     },
     transport::InjectTrace,
@@ -32,6 +33,8 @@ pub enum ViewKind {
     Owed,
     Locks,
     Cluster,
+    Trust,
+    Audit,
 }
 
 /// What people decide while a rollout is active.
@@ -41,6 +44,16 @@ pub enum Control {
     Pause,
     Resume,
     Abort,
+}
+
+/// What an admin changes about an operator, a member or the authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the command line")]
+pub enum TrustChange {
+    Revoke,
+    MemberRemove,
+    AddVoter,
+    CaFinish,
 }
 
 /// A change's answer: what the group said, or why the file was not accepted.
@@ -113,6 +126,8 @@ impl OperatorClient {
             ViewKind::Owed => client.owed(request).await,
             ViewKind::Locks => client.locks(request).await,
             ViewKind::Cluster => client.cluster_show(request).await,
+            ViewKind::Trust => client.trust(request).await,
+            ViewKind::Audit => client.audit(request).await,
         };
         Ok(reply?.into_inner().json)
     }
@@ -121,6 +136,17 @@ impl OperatorClient {
     pub async fn watch(&self) -> Result<impl futures::Stream<Item = Result<String, Status>> + use<>, Status> {
         let frames = self.0.clone().watch(OperatorViewRequest { linearizable: false }).await?.into_inner();
         Ok(futures::StreamExt::map(frames, |frame| frame.map(|f| f.json)))
+    }
+
+    /// The text of a record file: what the agent's log holds.
+    pub async fn record(&self, linearizable: bool) -> Result<String, Status> {
+        let request = timed(OperatorViewRequest { linearizable }, LOOK_DEADLINE);
+        let mut pieces = self.0.clone().record(request).await?.into_inner();
+        let mut text = String::new();
+        while let Some(piece) = pieces.message().await? {
+            text.push_str(&piece.json);
+        }
+        Ok(text)
     }
 
     /// Makes a plan on the leader.
@@ -165,6 +191,17 @@ impl OperatorClient {
             Control::Abort => client.abort(request).await,
         };
         answer(&reply?.into_inner())
+    }
+
+    /// Restores the whole set after the point of no return; `accept_loss` as in `Command::Restore`.
+    pub async fn restore(
+        &self,
+        id: String,
+        reason: String,
+        accept_loss: Option<u64>,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorRestoreRequest { request_id: id, reason, accept_loss }, CALL_DEADLINE);
+        answer(&self.0.clone().restore(request).await?.into_inner())
     }
 
     /// Lets a failed step be tried again.
@@ -226,5 +263,39 @@ impl OperatorClient {
         let message = OperatorIssueRequest { request_id: id, name, role, csr };
         let r = self.0.clone().issue(timed(message, CALL_DEADLINE)).await?.into_inner();
         Ok(Issued { chain: r.chain, roots: r.roots, addresses: r.addresses })
+    }
+
+    /// Revokes, removes, adds a vote or ends a roll-over; `name` is empty for the latter.
+    pub async fn change_trust(
+        &self,
+        id: String,
+        what: TrustChange,
+        name: String,
+        reason: String,
+    ) -> Result<Answer, Status> {
+        let request = timed(OperatorNameRequest { request_id: id, name, reason }, CALL_DEADLINE);
+        let mut client = self.0.clone();
+        let reply = match what {
+            TrustChange::Revoke => client.revoke(request).await,
+            TrustChange::MemberRemove => client.member_remove(request).await,
+            TrustChange::AddVoter => client.add_voter(request).await,
+            TrustChange::CaFinish => client.ca_finish(request).await,
+        };
+        answer(&reply?.into_inner())
+    }
+
+    /// Introduces a new authority: its root, its issuing certificate with key, and that certificate as the old root
+    /// signed it (may be empty); all DER.
+    pub async fn ca_rotate(
+        &self,
+        id: String,
+        root: Vec<u8>,
+        certificate: Vec<u8>,
+        key: Vec<u8>,
+        cross: Vec<u8>,
+    ) -> Result<Answer, Status> {
+        let issuing = Some(IssuingAuthority { certificate, key });
+        let message = OperatorCaRotateRequest { request_id: id, root, issuing, cross };
+        answer(&self.0.clone().ca_rotate(timed(message, CALL_DEADLINE)).await?.into_inner())
     }
 }

@@ -84,6 +84,26 @@ impl Subject {
     }
 }
 
+/// From when to when a certificate counts, unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// First moment.
+    pub not_before_ms: u64,
+    /// Last moment.
+    pub not_after_ms: u64,
+}
+
+/// The lifetime of the certificate `der`; none if it is not one.
+pub fn lifetime(der: &[u8]) -> Option<Lifetime> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let ms = |seconds: i64| u64::try_from(seconds).unwrap_or_default().saturating_mul(1000);
+    let span = certificate.validity();
+    Some(Lifetime {
+        not_before_ms: ms(span.not_before.timestamp()),
+        not_after_ms: ms(span.not_after.timestamp()),
+    })
+}
+
 /// The URI that names a node.
 pub fn node_uri(cluster: &ClusterId, name: &MemberName, incarnation: Incarnation) -> String {
     format!("spiffe://{cluster}/node/{name}/{incarnation}")

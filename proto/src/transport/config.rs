@@ -1,4 +1,5 @@
-//! The three rustls configurations that follow from one identity and one trust: for peers, for joiners, for dialling.
+//! The rustls configurations that follow from one identity and one trust: for peers, for joiners, for those who
+//! renew, for dialling.
 
 use lockkeeper_core::ids::ClusterId;
 use rustls::client::Resumption;
@@ -22,6 +23,9 @@ pub(super) const ALPN_H2: &[u8] = b"h2";
 /// Protocol of enrolment: HTTP/2 inside, but the server asks for no certificate and offers one service.
 pub(super) const ALPN_JOIN: &[u8] = b"lockkeeper-join/1";
 
+/// Protocol of renewal: the server asks for a certificate that may have expired, and offers one service.
+pub(super) const ALPN_RENEW: &[u8] = b"lockkeeper-renew/1";
+
 /// What we show of ourselves.
 #[derive(Clone)]
 pub(super) struct Own {
@@ -38,6 +42,8 @@ pub(super) struct Configs {
     pub peers: Arc<ServerConfig>,
     /// Demands none.
     pub joining: Arc<ServerConfig>,
+    /// Demands one that was good once.
+    pub renewing: Arc<ServerConfig>,
     client: ClientConfig,
 }
 
@@ -62,12 +68,10 @@ impl Configs {
     pub fn new(trust: &Trust, own: Own) -> Result<Self, TransportError> {
         let provider = &trust.provider;
         let verifier = Arc::new(ClientVerifier::new(trust.clone())?);
-        let mut peers = ServerConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(TLS)
-            .map_err(|error| unusable(error.to_string()))?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(own.peers.clone());
+        let mut peers = demanding(&own, provider, verifier)?;
         finish_server(&mut peers, ALPN_H2);
+        let mut renewing = demanding(&own, provider, Arc::new(ClientVerifier::also_expired(trust.clone())?))?;
+        finish_server(&mut renewing, ALPN_RENEW);
         let mut joining = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(TLS)
             .map_err(|error| unusable(error.to_string()))?
@@ -77,15 +81,17 @@ impl Configs {
         let any = Wanted::Node { trust: trust.clone(), expect: ExpectedPeer::AnyNode };
         let mut client = client_builder(any, provider)?.with_client_cert_resolver(own.peers.clone());
         finish_client(&mut client, ALPN_H2);
-        Ok(Self { own, peers: Arc::new(peers), joining: Arc::new(joining), client })
+        let (peers, joining, renewing) = (Arc::new(peers), Arc::new(joining), Arc::new(renewing));
+        Ok(Self { own, peers, joining, renewing, client })
     }
 
-    /// A client configuration that accepts `expect` only.
-    pub fn client(&self, trust: &Trust, expect: ExpectedPeer) -> Arc<ClientConfig> {
+    /// A client configuration that accepts `expect` only, and speaks `protocol`.
+    pub fn client(&self, trust: &Trust, expect: ExpectedPeer, protocol: &[u8]) -> Arc<ClientConfig> {
         let mut config = self.client.clone();
         let wanted = Wanted::Node { trust: trust.clone(), expect };
         let verifier = ServerVerifier { wanted, provider: trust.provider.clone() };
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        config.alpn_protocols = vec![protocol.to_vec()];
         Arc::new(config)
     }
 }
@@ -101,6 +107,18 @@ pub(super) fn joiner(cluster: ClusterId, authority: CaDigest) -> Result<Arc<Clie
 
 /// TLS 1.3 only: both ends are ours, and in TLS 1.2 a client's certificate travels in clear.
 const TLS: &[&rustls::SupportedProtocolVersion] = &[&TLS13];
+
+fn demanding(
+    own: &Own,
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<ClientVerifier>,
+) -> Result<ServerConfig, TransportError> {
+    Ok(ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(TLS)
+        .map_err(|error| unusable(error.to_string()))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(own.peers.clone()))
+}
 
 type ClientBuilder = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
 

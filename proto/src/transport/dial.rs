@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::config::joiner;
+use super::config::{ALPN_H2, ALPN_RENEW, joiner};
 use super::digest::CaDigest;
 use super::error::TransportError;
 use super::limits;
@@ -55,10 +55,21 @@ impl Dialer for TlsDialer {
         let (tls, target) = (self.tls.clone(), address.to_owned());
         channel(move || {
             let state = tls.state();
-            let config = state.configs.client(&state.trust, expect.clone());
+            let config = state.configs.client(&state.trust, expect.clone(), ALPN_H2);
             connect(target.clone(), Ok(config))
         })
     }
+}
+
+/// A channel for renewal to `expect` at `address`. The server takes our certificate also when it has expired, and
+/// offers nothing but renewal.
+pub fn renew_channel(tls: &Tls, address: &str, expect: ExpectedPeer) -> Channel {
+    let (tls, target) = (tls.clone(), address.to_owned());
+    channel(move || {
+        let state = tls.state();
+        let config = state.configs.client(&state.trust, expect.clone(), ALPN_RENEW);
+        connect(target.clone(), Ok(config))
+    })
 }
 
 /// A channel for enrolment: nothing is sent before the server showed a chain under the `authority` that the token

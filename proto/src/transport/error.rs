@@ -56,7 +56,7 @@ pub enum TransportError {
         found: String,
     },
     /// No common protocol above TLS.
-    #[error("LK4009: the peer does not speak h2 or lockkeeper-join/1 over TLS 1.3")]
+    #[error("LK4009: the peer does not speak h2, lockkeeper-join/1 or lockkeeper-renew/1 over TLS 1.3")]
     WrongProtocol,
     /// The handshake did not end in time.
     #[error("LK4010: the TLS handshake did not end within {limit_ms} ms")]

@@ -34,6 +34,9 @@ pub const JOINING_MAX: usize = 8;
 /// How long a connection without identity may live, whatever it does. Enough for a join that waits for a commit.
 pub const JOINING_LIFETIME: Duration = Duration::from_secs(30);
 
+/// Open connections of nodes that renew. Each makes one call; a cluster of 50 that was off for a month needs 49.
+pub const RENEWING_MAX: usize = 64;
+
 /// Accepted connections that wait for the server to take them. The server takes them at once; this only evens out.
 pub const BACKLOG: usize = 64;
 

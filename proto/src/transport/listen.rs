@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::certificate::Subject;
-use super::config::{ALPN_H2, ALPN_JOIN};
+use super::config::{ALPN_H2, ALPN_JOIN, ALPN_RENEW};
 use super::error::TransportError;
 use super::io::{Incoming, PeerIo};
 use super::limits;
@@ -38,16 +38,20 @@ pub struct ListenLimits {
     pub lifetime: Duration,
     /// Connections without identity at once.
     pub joining: usize,
-    /// How long a connection without identity may live.
+    /// How long a connection without identity, or for renewal, may live.
     pub joining_lifetime: Duration,
+    /// Connections for renewal at once.
+    pub renewing: usize,
 }
 
-/// The two doors of one TLS port. Dropping both ends the accept loop and closes the port.
+/// The doors of one TLS port. Dropping all of them ends the accept loop and closes the port.
 pub struct Accepted {
     /// Nodes and operators, by verified certificate. Serve everything but enrolment here.
     pub peers: Incoming,
     /// Nobodies who speak the enrolment protocol. Serve enrolment here and nothing else.
     pub joining: Incoming,
+    /// Nodes whose certificate is good, or was. Serve renewal here and nothing else.
+    pub renewing: Incoming,
     /// Where the port really is, when port 0 was asked for.
     pub address: SocketAddr,
 }
@@ -59,8 +63,18 @@ struct Door {
     sources: Arc<Sources>,
     connections: Arc<Semaphore>,
     joining: Arc<Semaphore>,
+    renewing: Arc<Semaphore>,
     to_peers: mpsc::Sender<io::Result<PeerIo>>,
     to_joining: mpsc::Sender<io::Result<PeerIo>>,
+    to_renewing: mpsc::Sender<io::Result<PeerIo>>,
+}
+
+/// What a caller asks for, by the protocol it offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Peer,
+    Join,
+    Renew,
 }
 
 /// Handshakes in progress by address.
@@ -83,6 +97,7 @@ impl Default for ListenLimits {
             lifetime: limits::CONNECTION_AGE_MAX + limits::CONNECTION_AGE_GRACE,
             joining: limits::JOINING_MAX,
             joining_lifetime: limits::JOINING_LIFETIME,
+            renewing: limits::RENEWING_MAX,
         }
     }
 }
@@ -92,20 +107,24 @@ pub fn listen(listener: TcpListener, tls: Tls, limits: ListenLimits) -> io::Resu
     let address = listener.local_addr()?;
     let (to_peers, peers) = mpsc::channel(super::limits::BACKLOG);
     let (to_joining, joining) = mpsc::channel(super::limits::BACKLOG);
+    let (to_renewing, renewing) = mpsc::channel(super::limits::BACKLOG);
     let door = Door {
         tls,
         handshakes: Arc::new(Semaphore::new(limits.handshakes)),
         sources: Arc::default(),
         connections: Arc::new(Semaphore::new(limits.connections)),
         joining: Arc::new(Semaphore::new(limits.joining)),
+        renewing: Arc::new(Semaphore::new(limits.renewing)),
         limits,
         to_peers,
         to_joining,
+        to_renewing,
     };
     tokio::spawn(accept(listener, Arc::new(door)));
     Ok(Accepted {
         peers: Box::pin(ReceiverStream::new(peers)),
         joining: Box::pin(ReceiverStream::new(joining)),
+        renewing: Box::pin(ReceiverStream::new(renewing)),
         address,
     })
 }
@@ -124,7 +143,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
                         let result = door.handshake(stream, from).await;
                         drop(slots);
                         match result {
-                            Ok(io) => door.hand_on(io).await,
+                            Ok((wish, io)) => door.hand_on(wish, io).await,
                             Err(reason) => tracing::warn!(%from, %reason, "connection refused"),
                         }
                     });
@@ -143,6 +162,7 @@ impl Door {
     async fn closed(&self) {
         self.to_peers.closed().await;
         self.to_joining.closed().await;
+        self.to_renewing.closed().await;
     }
 
     /// A place for one handshake. Nobody waits for one: a queue of strangers would delay our own.
@@ -156,7 +176,7 @@ impl Door {
         Ok((of_all, of_source))
     }
 
-    async fn handshake(&self, stream: TcpStream, from: SocketAddr) -> Result<PeerIo, TransportError> {
+    async fn handshake(&self, stream: TcpStream, from: SocketAddr) -> Result<(Wish, PeerIo), TransportError> {
         let limit = self.limits.handshake;
         let deadline = Instant::now() + limit;
         let late = |_| TransportError::HandshakeTimeout { limit_ms: limit.as_millis() };
@@ -164,16 +184,28 @@ impl Door {
         stream.set_nodelay(true).map_err(reason)?;
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         let hello = timeout_at(deadline, hello).await.map_err(late)?.map_err(reason)?;
-        // A caller that offers both protocols is one that should show a certificate.
+        // A caller that offers several protocols is one that should show a good certificate.
         let offered: Vec<Vec<u8>> =
             hello.client_hello().alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
-        let joins = offered.iter().any(|p| p == ALPN_JOIN) && offered.iter().all(|p| p != ALPN_H2);
+        let wish = match offered.as_slice() {
+            [only] if only == ALPN_JOIN => Wish::Join,
+            [only] if only == ALPN_RENEW => Wish::Renew,
+            _ => Wish::Peer,
+        };
         let state = self.tls.state();
-        let config = if joins { &state.configs.joining } else { &state.configs.peers };
+        let config = match wish {
+            Wish::Peer => &state.configs.peers,
+            Wish::Join => &state.configs.joining,
+            Wish::Renew => &state.configs.renewing,
+        };
         let accept = hello.into_stream(config.clone()).into_fallible();
         match timeout_at(deadline, accept).await.map_err(late)? {
-            Ok(stream) if joins => self.joining(stream, from),
-            Ok(stream) => self.peer(stream, from),
+            Ok(stream) => match wish {
+                Wish::Peer => self.peer(stream, from),
+                Wish::Join => self.joining(stream, from),
+                Wish::Renew => self.renewing(stream, from),
+            }
+            .map(|io| (wish, io)),
             Err((error, stream)) => {
                 linger(stream).await;
                 Err(reason(error))
@@ -192,14 +224,22 @@ impl Door {
         Ok(PeerIo::new(stream, info).until(Box::pin(end)).counted(slot))
     }
 
+    fn renewing(&self, stream: TlsStream<TcpStream>, from: SocketAddr) -> Result<PeerIo, TransportError> {
+        let subject = shown(&stream, ALPN_RENEW)?;
+        let slot = slot(&self.renewing, "renewals", self.limits.renewing)?;
+        let info = PeerInfo { identity: subject.identity.clone(), address: Some(from) };
+        let (tls, lifetime) = (self.tls.clone(), self.limits.joining_lifetime);
+        let end = async move {
+            tokio::select! {
+                reason = tls.ended(subject) => reason,
+                () = tokio::time::sleep(lifetime) => "the time for renewal is over",
+            }
+        };
+        Ok(PeerIo::new(stream, info).until(Box::pin(end)).counted(slot))
+    }
+
     fn peer(&self, stream: TlsStream<TcpStream>, from: SocketAddr) -> Result<PeerIo, TransportError> {
-        let (_, session) = stream.get_ref();
-        // Without this a caller that offers no protocol at all would get in.
-        if session.alpn_protocol() != Some(ALPN_H2) {
-            return Err(TransportError::WrongProtocol);
-        }
-        let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(TransportError::NoCertificate)?;
-        let subject = Subject::of(leaf).map_err(|fault| TransportError::BadIdentity { fault })?;
+        let subject = shown(&stream, ALPN_H2)?;
         let slot = slot(&self.connections, "connections", self.limits.connections)?;
         let info = PeerInfo { identity: subject.identity.clone(), address: Some(from) };
         let (tls, lifetime) = (self.tls.clone(), self.limits.lifetime);
@@ -212,16 +252,25 @@ impl Door {
         Ok(PeerIo::new(stream, info).until(Box::pin(end)).counted(slot))
     }
 
-    async fn hand_on(&self, io: PeerIo) {
-        let door = match io.info().identity {
-            PeerIdentity::Joining => &self.to_joining,
-            PeerIdentity::Node { .. } | PeerIdentity::Operator { .. } | PeerIdentity::Unix { .. } => {
-                &self.to_peers
-            }
+    async fn hand_on(&self, wish: Wish, io: PeerIo) {
+        let door = match wish {
+            Wish::Peer => &self.to_peers,
+            Wish::Join => &self.to_joining,
+            Wish::Renew => &self.to_renewing,
         };
         // Nobody serves this door any more; dropping the connection tells the caller.
         let _ = door.send(Ok(io)).await;
     }
+}
+
+/// Who showed a certificate, over this protocol. Without the check a caller that offers none at all would get in.
+fn shown(stream: &TlsStream<TcpStream>, protocol: &[u8]) -> Result<Subject, TransportError> {
+    let (_, session) = stream.get_ref();
+    if session.alpn_protocol() != Some(protocol) {
+        return Err(TransportError::WrongProtocol);
+    }
+    let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(TransportError::NoCertificate)?;
+    Subject::of(leaf).map_err(|fault| TransportError::BadIdentity { fault })
 }
 
 fn slot(

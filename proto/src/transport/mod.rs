@@ -20,15 +20,17 @@ mod trace;
 mod unix;
 mod verify;
 
-pub use certificate::{IdentityFault, Serial, Subject, node_uri, operator_uri, role_unit};
-pub use dial::{Dialer, TlsDialer, channel, join_channel, unix_channel};
+pub use certificate::{
+    IdentityFault, Lifetime, Serial, Subject, lifetime, node_uri, operator_uri, role_unit,
+};
+pub use dial::{Dialer, TlsDialer, channel, join_channel, renew_channel, unix_channel};
 pub use digest::CaDigest;
 pub use error::{Refusal, TransportError, code_of, coded_status};
 pub use io::{Incoming, PeerIo, Wire};
 pub use listen::{Accepted, ListenLimits, listen};
 pub use peer::{ExpectedPeer, NodePeer, PeerIdentity, PeerInfo, node, peer, peer_info};
 pub use revocation::Revocations;
-pub use serve::{ServeError, joining_server, peer_server};
+pub use serve::{ServeError, joining_server, peer_server, renewing_server};
 pub use speaking::{Speaking, speaker};
 pub use tls::{Credentials, Tls, install_crypto};
 pub use trace::{InjectTrace, TraceParent, adopt_trace};

@@ -26,5 +26,10 @@ pub fn joining_server() -> Server {
         .http2_keepalive_timeout(Some(limits::KEEP_ALIVE_TIMEOUT))
 }
 
+/// For nodes that renew: one service, few calls at once, none longer than the connection may live.
+pub fn renewing_server() -> Server {
+    joining_server()
+}
+
 /// Why a server ended.
 pub type ServeError = tonic::transport::Error;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-use super::certificate::Subject;
+use super::certificate::{Lifetime, Subject, lifetime};
 use super::config::{Configs, Own};
 use super::error::TransportError;
 use super::limits::{CHAIN_MAX, ROOTS_MAX};
@@ -41,6 +41,7 @@ pub struct Tls {
 pub(super) struct State {
     pub trust: Trust,
     pub subject: Subject,
+    pub lifetime: Lifetime,
     pub configs: Configs,
 }
 
@@ -79,6 +80,11 @@ impl Tls {
         self.current.load().subject.clone()
     }
 
+    /// From when to when our own certificate counts.
+    pub fn lifetime(&self) -> Lifetime {
+        self.current.load().lifetime
+    }
+
     pub(super) fn state(&self) -> Arc<State> {
         self.current.load_full()
     }
@@ -114,15 +120,17 @@ impl State {
         let trust = Trust { cluster, roots: Arc::new(store), revocations: Arc::new(revocations), provider };
         // Caught here, the mistake is ours and has a name; caught in a handshake, it is an alert at the other side.
         let subject = trust.check_own(&chain)?;
+        let lifetime =
+            chain.first().and_then(|leaf| lifetime(leaf)).ok_or_else(|| unusable("its lifetime"))?;
         let own = Own::new(&trust.provider, chain, key, roots)?;
         let configs = Configs::new(&trust, own)?;
-        Ok(Self { trust, subject, configs })
+        Ok(Self { trust, subject, lifetime, configs })
     }
 
     fn with_revocations(&self, revocations: Arc<Revocations>) -> Result<Self, TransportError> {
         let trust = Trust { revocations, ..self.trust.clone() };
         let configs = Configs::new(&trust, self.configs.own.clone())?;
-        Ok(Self { trust, subject: self.subject.clone(), configs })
+        Ok(Self { trust, subject: self.subject.clone(), lifetime: self.lifetime, configs })
     }
 }
 

@@ -14,8 +14,9 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::certificate::Subject;
+use super::certificate::{Subject, lifetime};
 use super::digest::CaDigest;
 use super::error::TransportError;
 use super::limits::CHAIN_MAX;
@@ -38,6 +39,8 @@ pub(super) struct Trust {
 pub(super) struct ClientVerifier {
     chain: Arc<dyn ClientCertVerifier>,
     trust: Trust,
+    /// Whether a certificate that has ended counts as of its last moment. For renewal only.
+    also_expired: bool,
 }
 
 /// Client side: is this the server we want?
@@ -95,7 +98,23 @@ impl ClientVerifier {
         let chain = WebPkiClientVerifier::builder_with_provider(trust.roots.clone(), trust.provider.clone())
             .build()
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { chain, trust })
+        Ok(Self { chain, trust, also_expired: false })
+    }
+
+    /// For renewal: an expired certificate proves who it was issued to, and nothing else about it may be wrong.
+    pub fn also_expired(trust: Trust) -> Result<Self, TransportError> {
+        Ok(Self { also_expired: true, ..Self::new(trust)? })
+    }
+
+    /// The moment to judge a certificate by.
+    fn moment(&self, leaf: &[u8], now: UnixTime) -> UnixTime {
+        match lifetime(leaf) {
+            Some(lifetime) if self.also_expired => {
+                let end = Duration::from_secs(lifetime.not_after_ms / 1000);
+                if now.as_secs() > end.as_secs() { UnixTime::since_unix_epoch(end) } else { now }
+            }
+            Some(_) | None => now,
+        }
     }
 }
 
@@ -136,7 +155,7 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         check_length(intermediates)?;
-        let verified = self.chain.verify_client_cert(leaf, intermediates, now)?;
+        let verified = self.chain.verify_client_cert(leaf, intermediates, self.moment(leaf, now))?;
         self.trust.subject(leaf).map(|_| verified).map_err(|reason| {
             // The alert can only say "revoked"; who it was is told here or nowhere.
             tracing::debug!(%reason, "client certificate refused");

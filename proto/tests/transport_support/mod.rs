@@ -191,7 +191,7 @@ pub struct Port {
     pub address: String,
     pub socket: SocketAddr,
     pub tls: Tls,
-    servers: [tokio::task::JoinHandle<()>; 2],
+    servers: [tokio::task::JoinHandle<()>; 3],
 }
 
 impl Port {
@@ -206,7 +206,7 @@ impl Port {
     ) -> Self {
         let tls = tls(credentials);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let Accepted { peers, joining, address } = listen(listener, tls.clone(), limits).unwrap();
+        let Accepted { peers, joining, renewing, address } = listen(listener, tls.clone(), limits).unwrap();
         let peers = tokio::spawn(async move {
             server.add_service(Who).serve_with_incoming(peers).await.unwrap();
         });
@@ -214,7 +214,10 @@ impl Port {
             let enrol = EnrolServer::new(OpenDoor);
             joining_server().add_service(enrol).serve_with_incoming(joining).await.unwrap();
         });
-        Self { address: address.to_string(), socket: address, tls, servers: [peers, joining] }
+        let renewing = tokio::spawn(async move {
+            renewing_server().add_service(Who).serve_with_incoming(renewing).await.unwrap();
+        });
+        Self { address: address.to_string(), socket: address, tls, servers: [peers, joining, renewing] }
     }
 
     pub fn close(&self) {

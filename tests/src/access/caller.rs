@@ -27,12 +27,14 @@ pub enum Caller {
     Node,
     /// Offers the protocol of enrolment and shows nothing.
     Joining,
+    /// Another node, with a certificate that ended an hour ago, that offers the protocol of renewal.
+    Renewing,
     /// Root, on the local socket.
     Socket,
 }
 
 /// Every one.
-pub const ALL: [Caller; 10] = [
+pub const ALL: [Caller; 11] = [
     Caller::Nobody,
     Caller::Foreign,
     Caller::Expired,
@@ -42,6 +44,7 @@ pub const ALL: [Caller; 10] = [
     Caller::Person(Role::Admin),
     Caller::Node,
     Caller::Joining,
+    Caller::Renewing,
     Caller::Socket,
 ];
 
@@ -54,6 +57,8 @@ impl Caller {
             (Caller::Expired, _) => Answer::Alert("expired"),
             (Caller::Joining, Needs::Joining) => Answer::Reached,
             (Caller::Joining, _) => Answer::NotServed,
+            (Caller::Renewing, Needs::Renewing) => Answer::Reached,
+            (Caller::Renewing, _) | (_, Needs::Renewing) => Answer::NotServed,
             (_, Needs::Joining) | (Caller::Socket, Needs::Peer | Needs::Node) => Answer::NotServed,
             (Caller::Socket, Needs::Right(_)) => Answer::Reached,
             (Caller::Node, Needs::Peer | Needs::Node | Needs::Right(Right::Read)) => Answer::Reached,
@@ -115,7 +120,8 @@ impl Forge {
             }
             Caller::Expired => person(&self.ours, Role::Admin, past).map(Some),
             Caller::Person(role) => person(&self.ours, role, leaf).map(Some),
-            Caller::Node => {
+            Caller::Node | Caller::Renewing => {
+                let leaf = if caller == Caller::Renewing { past } else { leaf };
                 let key = PrivateKey::generate()?;
                 let name = MemberName::new(NODE)?;
                 let issued = self.ours.issue_node(&key.request()?, &name, Incarnation(1), leaf)?;
@@ -144,6 +150,7 @@ impl fmt::Display for Caller {
             Caller::Person(role) => role.as_str(),
             Caller::Node => "node",
             Caller::Joining => "joining",
+            Caller::Renewing => "renewing",
             Caller::Socket => "socket (root)",
         })
     }

@@ -34,6 +34,8 @@ pub enum Needs {
     Node,
     /// A machine that joins.
     Joining,
+    /// A node whose certificate is good, or was.
+    Renewing,
 }
 
 /// Every call of every service. An error if it is not said who may make one of them.
@@ -69,6 +71,7 @@ fn needs(service: &str, comment: &str) -> Result<Needs> {
         "Raft" => Needs::Peer,
         "Group" => Needs::Node,
         "Enrol" => Needs::Joining,
+        "Renew" => Needs::Renewing,
         "Operator" => Needs::Right(match comment.trim().split('.').next().unwrap_or_default() {
             "viewer" => Right::Read,
             "operator" => Right::Operate,

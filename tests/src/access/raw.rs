@@ -25,6 +25,8 @@ use tonic::{
 pub const H2: &[u8] = b"h2";
 /// See [`H2`].
 pub const JOIN: &[u8] = b"lockkeeper-join/1";
+/// See [`H2`].
+pub const RENEW: &[u8] = b"lockkeeper-renew/1";
 
 /// One call with its handshake; a debug build on a busy machine needs a second, `Check` looks at every host.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -119,6 +121,7 @@ fn alert(error: &io::Error) -> Option<&'static str> {
             // A chain that ends in another root of the same name may fail by its signature.
             AlertDescription::UnknownCA | AlertDescription::DecryptError => Some("unknown authority"),
             AlertDescription::CertificateExpired => Some("expired"),
+            AlertDescription::CertificateRevoked => Some("revoked"),
             _ => None,
         },
         _ => None,

@@ -68,7 +68,7 @@ impl Evidence {
         &self.directory
     }
 
-    /// Lets the oracle judge. An error means it could not judge at all.
+    /// Lets the oracle judge a rollout that went through. An error means it could not judge at all.
     pub fn judge(&self) -> Result<Verdict> {
         self.judged(&[])
     }
@@ -78,11 +78,16 @@ impl Evidence {
         self.judged(&["--taken-over"])
     }
 
+    /// Lets the oracle judge a rollout that broke and was restored.
+    pub fn judge_restored(&self) -> Result<Verdict> {
+        self.judged(&["--restored"])
+    }
+
     fn judged(&self, more: &[&str]) -> Result<Verdict> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/kinto.py");
         let (from, to) = (OLD_SCHEMA.to_string(), NEW_SCHEMA.to_string());
         let verdict = self.file("verdict.json");
-        let argv = [
+        let argv = vec![
             "python3",
             tools::path(&script)?,
             tools::path(&self.directory)?,

@@ -180,6 +180,29 @@ impl Postgres {
         Ok(())
     }
 
+    /// Makes the migration step that ends at `version` fail, after the earlier ones have been committed: what a half-way
+    /// broken migration leaves.
+    pub fn break_migration(&self, version: u32) -> Result<()> {
+        self.ask(
+            DATABASE,
+            &format!(
+                "create function bed.break_migration() returns trigger language plpgsql as
+                   $$ begin raise exception 'the bed breaks this migration'; end $$;
+                 create trigger bed_break_migration before insert or update on public.metadata
+                   for each row when (new.name = 'storage_schema_version' and new.value = '{version}')
+                   execute function bed.break_migration();"
+            ),
+        )?;
+        Ok(())
+    }
+
+    /// Names of the databases that begin with the application's.
+    pub fn databases(&self) -> Result<Vec<String>> {
+        let query =
+            format!("select datname from pg_database where starts_with(datname, '{DATABASE}') order by 1");
+        Ok(self.ask("postgres", &query)?.lines().map(str::to_owned).collect())
+    }
+
     /// Writes all rows of the application to a file.
     pub fn rows(&self, file: &Path) -> Result<()> {
         Ok(fs::write(file, self.ask(DATABASE, ROWS)? + "\n")?)

@@ -12,7 +12,7 @@ use lockkeeper_agent::{
 use lockkeeper_coordinator::{
     api::LocalRights,
     assembly::{Coordinator, Parts},
-    pki::{IssuingCa, PrivateKey, RootCa, Validity},
+    pki::{IssuingCa, Keys, PrivateKey, RootCa, Validity},
     presence::HostReport,
     raft::{Blocking, Marker, Production, Store, StoreMarker, Tuning},
 };
@@ -144,7 +144,7 @@ impl Trio {
         Command::Announce {
             member: self.voters[0].name.clone(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            feature: lockkeeper_agent::announce::FEATURE,
+            feature: lockkeeper_core::rollout::trust::FEATURE,
             actions: ActionKind::ALL.into_iter().collect(),
         }
     }
@@ -217,8 +217,7 @@ impl Makings<'_> {
             observer: Arc::new(HostObserver { host: host.clone(), clock: clock.clone() }),
             clock: clock.clone(),
             local: LocalRights::default(),
-            issuing: None,
-            roots: vec![self.root.clone()],
+            keys: Arc::new(Keys::new(None, vec![self.root.clone()])),
             report: reports,
             instance: lockkeeper_proto::port::Instance::default(),
             scope: None,

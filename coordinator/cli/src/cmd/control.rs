@@ -22,7 +22,7 @@ pub struct ResumeArgs {}
 
 /// Turn back: undo everything that is owed.
 ///
-/// Possible only before the point of no return; after it, `resume`, `retry` and a whole restore are left. Running
+/// Possible only before the point of no return; after it, `resume`, `retry` and `restore` are left. Running
 /// steps end first. Nothing but undoing follows, and it cannot be called back.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = ABORT_HELP)]

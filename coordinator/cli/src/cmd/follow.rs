@@ -173,7 +173,7 @@ impl Shown {
 /// How following ends with this state, if it ends.
 fn ended(rollout: &RolloutView) -> Option<Exit> {
     match rollout.state.as_str() {
-        "completed" | "aborted" => Some(Exit::Done),
+        "completed" | "aborted" | "restored" => Some(Exit::Done),
         "halted" => Some(Exit::Halted),
         _ => None,
     }

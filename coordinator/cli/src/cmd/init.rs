@@ -12,7 +12,7 @@ use crate::{
 use lockkeeper_coordinator::pki::{OperatorContext, PkiStore, PrivateKey, RootCa, Validity};
 use lockkeeper_core::{
     identity::Role,
-    ids::{ActorName, ClusterId, ClusterName, Incarnation, MemberName, NodeId},
+    ids::{ActorName, ClusterId, ClusterName, Generation, Incarnation, MemberName, NodeId},
     time::LogTime,
 };
 use lockkeeper_proto::transport::Credentials;
@@ -109,7 +109,7 @@ pub fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
         },
     };
     let context_path = context.write(&contexts)?;
-    enrolled(&data, &cluster, &args.name, NodeId(1), incarnation, fingerprint)?;
+    enrolled(&data, &cluster, &args.name, NodeId(1), incarnation, Generation(1), fingerprint)?;
 
     out::data(&format!("cluster {} ({cluster}) with the node {}", args.cluster, args.name))?;
     out::say(&format!("root key    {}: keep it away from this machine", root_path.display()));

@@ -66,7 +66,8 @@ pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     let joined = join(&token, &joiner, &PrivateKey::generate()?).await?;
     // The identity last: with it the node exists.
     joined.save(&PkiStore::open(data.pki())?)?;
-    enrolled(&data, &token.cluster, &joined.member, joined.node_id, joined.incarnation, fingerprint)?;
+    let (id, incarnation) = (joined.node_id, joined.incarnation);
+    enrolled(&data, &token.cluster, &joined.member, id, incarnation, joined.generation, fingerprint)?;
     out::data(&format!("{} is node {} of cluster {}", joined.member, joined.node_id, token.cluster))?;
     out::say(&format!("next: lockkeeper agent run --config {}", args.config.display()));
     Ok(Exit::Done)

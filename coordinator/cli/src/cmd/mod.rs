@@ -4,6 +4,10 @@
 pub mod agent;
 pub mod apply;
 pub mod approve;
+pub mod ca;
+pub mod breakglass;
+pub mod backup;
+pub mod audit;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -18,12 +22,18 @@ pub mod isolation;
 pub mod join;
 pub mod locks;
 pub mod man;
+pub mod member;
 pub mod members;
 pub mod operator;
 pub mod owed;
 pub mod plan;
 pub mod profile;
+pub mod record;
+pub mod recover;
+pub mod replay;
 pub mod reply;
+pub mod restore;
+pub mod simulate;
 pub mod status;
 pub mod takeover;
 pub mod token;
@@ -107,11 +117,20 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Resume(args) => control::resume(scene, args).await,
         Command::Abort(args) => control::abort(scene, args).await,
         Command::Retry(args) => control::retry(scene, args).await,
+        Command::Restore(args) => restore::run(scene, args).await,
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
+        Command::Backup(args) => backup::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
         Command::Isolate(args) => isolation::isolate(scene, args).await,
         Command::Isolation(args) => isolation::run(scene, args).await,
+        Command::Member(args) => member::run(scene, args).await,
+        Command::Ca(args) => ca::run(scene, args).await,
+        Command::Breakglass(args) => breakglass::run(scene, args),
+        Command::Recover(args) => recover::run(scene, args),
+        Command::Audit(args) => audit::run(scene, args).await,
+        Command::Record(args) => record::run(scene, args).await,
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Takeover(args) => takeover::run(scene, args).await,

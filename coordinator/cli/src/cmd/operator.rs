@@ -1,7 +1,7 @@
-//! `lockkeeper operator create`.
+//! `lockkeeper operator create`, `operator list` and `operator revoke`.
 
-use super::{Scene, parse, reply};
-use crate::{error::CliError, exit::Exit, out};
+use super::{Scene, member, parse, reply, show};
+use crate::{args::Reading, error::CliError, exit::Exit, out, render::trust};
 use clap::Subcommand;
 use lockkeeper_coordinator::pki::{OperatorContext, PrivateKey};
 use lockkeeper_core::{
@@ -10,7 +10,7 @@ use lockkeeper_core::{
     view::StatusView,
 };
 use lockkeeper_proto::{
-    client::operator::{OperatorClient, ViewKind},
+    client::operator::{OperatorClient, TrustChange, ViewKind},
     transport::{Credentials, PeerIdentity, Subject},
 };
 use std::path::PathBuf;
@@ -41,6 +41,24 @@ enum Command {
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// List operators, their roles, and when their certificates end.
+    #[command(after_long_help = LIST_HELP)]
+    List {
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Void every certificate of an operator, now and for ever.
+    ///
+    /// All agents refuse them at once, also on open connections. The name is not given out again: a name in the audit
+    /// is one person.
+    #[command(after_long_help = REVOKE_HELP)]
+    Revoke {
+        /// The operator's name.
+        name: ActorName,
+        /// Why; it stands in the audit.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 const HELP: &str = "\
@@ -52,7 +70,14 @@ Example:
   lockkeeper --context alice/library.toml approve night.plan --as approver";
 
 pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
-    let Command::Create { name, role, output } = args.command;
+    let (name, role, output) = match args.command {
+        Command::Create { name, role, output } => (name, role, output),
+        Command::List { reading } => {
+            let json = scene.session()?.view(ViewKind::Trust, reading.linearizable).await?;
+            return show("operators", &json, reading.json, trust::operators);
+        }
+        Command::Revoke { name, reason } => return revoke(scene, &name, &reason).await,
+    };
     let session = scene.session()?;
     let status: StatusView = parse("status", &session.view(ViewKind::Status, false).await?)?;
     let what = "sign an operator's certificate";
@@ -92,4 +117,29 @@ pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
         directory.display()
     ));
     Ok(Exit::Done)
+}
+
+const LIST_HELP: &str = "\
+Changes: nothing. The first admin's certificate was made by init, before there was a group, and is not listed.
+Ctrl-C: ends this command only.
+Exit codes: 0 answered; 1 nobody answered.
+Example:
+  lockkeeper operator list --json | jq -r '.operators[] | select(.revoked) | .name'";
+
+const REVOKE_HELP: &str = "\
+Changes: the revocation list in the replicated log. Needs the role admin; revoking twice is the same as once.
+Ctrl-C: it may or may not have been committed; look with `lockkeeper operator list`.
+Exit codes: 0 revoked; 1 error; 4 rejected.
+Example:
+  lockkeeper operator revoke eve --reason 'left the company'";
+
+async fn revoke(scene: &Scene, name: &ActorName, reason: &str) -> Result<Exit, CliError> {
+    let done =
+        member::change(scene, "revoke the operator", TrustChange::Revoke, name.as_str(), reason).await?;
+    if done == Exit::Done {
+        out::say(&format!(
+            "{name} is revoked: every agent refuses its certificates, also on open connections"
+        ));
+    }
+    Ok(done)
 }

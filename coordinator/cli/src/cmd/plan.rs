@@ -60,6 +60,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try a plan file on simulated nights with every kind of trouble. Needs no cluster.
+    ///
+    /// The same code that would carry the plan out decides; agents, people and trouble are made up from numbers, so the
+    /// same plan and --seeds give the same answer. People do what status --why advises, up to six times. What no
+    /// simulation knows: whether your commands, checks and backups work. For that rehearse on clones.
+    #[command(after_long_help = super::simulate::HELP)]
+    Simulate(super::simulate::Args),
     /// Show what differs between two plan files. Needs no cluster.
     ///
     /// One line a difference: + only in the second, - only in the first, ~ changed. Steps are compared by what they do
@@ -103,6 +110,7 @@ Example:
 pub async fn run(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     match args.command {
         Some(Command::Show { file, json }) => show(scene, &file, json),
+        Some(Command::Simulate(args)) => super::simulate::run(scene, &args),
         Some(Command::Diff { first, second, json }) => diff(scene, &first, &second, json),
         None => make(scene, args).await,
     }

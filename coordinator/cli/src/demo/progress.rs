@@ -35,7 +35,7 @@ pub async fn until_end(
         };
         tell(last.as_deref(), &view, say);
         let state = view.rollout.as_ref().map(|r| r.state.as_str());
-        if matches!(state, Some("completed" | "aborted")) || state == Some("halted") && *struck.borrow() {
+        if matches!(state, Some("completed" | "aborted" | "restored")) || state == Some("halted") && *struck.borrow() {
             return Ok(view);
         }
         last = Some(view);

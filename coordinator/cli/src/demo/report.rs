@@ -25,6 +25,7 @@ pub fn text(result: &DemoResult, figures: &Figures, kept: Option<&Path>) -> Stri
             match result.state {
                 Outcome::Completed => "",
                 Outcome::Aborted => ": ABORTED",
+                Outcome::Restored => ": RESTORED",
                 Outcome::Halted => ": HALTED",
                 Outcome::Blocked => ": BLOCKED",
             }

@@ -21,6 +21,8 @@ pub enum Outcome {
     Completed,
     /// It went back before the point of no return.
     Aborted,
+    /// It went back after it, to the proven set.
+    Restored,
     /// A step failed; a person decides.
     Halted,
     /// Nothing went on until the demo's patience ended.
@@ -102,6 +104,7 @@ impl Outcome {
         match state {
             "completed" => Outcome::Completed,
             "aborted" => Outcome::Aborted,
+            "restored" => Outcome::Restored,
             "halted" => Outcome::Halted,
             _still_running => Outcome::Blocked,
         }

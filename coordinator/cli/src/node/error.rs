@@ -50,6 +50,16 @@ pub enum NodeError {
         #[source]
         source: StoreError,
     },
+    /// The store is of a group that uses more than this build knows.
+    #[error("LK7126: the log store {} uses feature {found}, this build knows up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// In use.
+        found: u32,
+        /// Highest known.
+        known: u32,
+    },
     /// The journal.
     #[error("LK7105: the journal {} cannot be used", path.display())]
     Journal {

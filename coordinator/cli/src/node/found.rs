@@ -37,6 +37,7 @@ pub fn enrolled(
     name: &MemberName,
     node: NodeId,
     incarnation: Incarnation,
+    generation: Generation,
     fingerprint: Fingerprint,
 ) -> Result<Identity, NodeError> {
     let path = data.identity();
@@ -49,7 +50,6 @@ pub fn enrolled(
         }
         Err(other) => return Err(other.into()),
     }
-    let generation = Generation(1);
     let marker = Marker { cluster: cluster.clone(), generation, node, incarnation, store: StoreMarker::generate() };
     let store = data.store();
     let fault = |source| NodeError::Store { path: store.clone(), source };

@@ -5,9 +5,11 @@ mod error;
 mod found;
 pub mod isolated;
 mod quarantine;
+mod recover;
 mod run;
 mod trust;
 
 pub use error::NodeError;
 pub use found::{Founding, enrolled, fingerprint, found};
+pub use recover::{Recovery, recover, reseal};
 pub use run::run;

@@ -18,12 +18,14 @@ use lockkeeper_agent::{
 use lockkeeper_coordinator::{
     api::LocalRights,
     assembly::{Coordinator, Parts},
+    machine::StateMachine,
     metrics::{self, MetricsSource},
-    pki::PkiStore,
+    pki::{Keys, PkiStore, keeper::Keeper, revocations},
     presence::HostReport,
-    raft::{Blocking, Marker, Production, Store, StoreMarker, Tuning},
+    raft::{Blocking, Marker, Offline, Production, Store, StoreMarker, Tuning, Upto},
     telemetry::{Telemetry, TelemetryConfig, tree},
 };
+use lockkeeper_core::rollout::trust::FEATURE;
 use lockkeeper_proto::{
     port::{Clock, Group as _},
     transport::{Incoming, ListenLimits, Revocations, Tls, TlsDialer, install_crypto, listen, listen_unix},
@@ -88,11 +90,10 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     let _kept_isolated = isolated::restored(settings).await?;
     let Some(Trusted { identity, instance }) = trusted(settings, &data).await? else { return Ok(()) };
     let pki = PkiStore::open(data.pki())?;
-    let credentials =
-        pki.load_node()?.ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
-    let roots = credentials.roots.clone();
-    let issuing = pki.load_issuing(&identity.cluster)?;
-    let tls = Tls::new(credentials, Revocations::none())?;
+    let credentials = pki.load_node()?.ok_or_else(|| NodeError::NoCertificate { path: data.pki() })?;
+    let keys = Arc::new(Keys::open(pki.clone(), &identity.cluster)?);
+    let tls = Tls::new(credentials.clone(), Revocations::none())?;
+    known_features(&data)?;
     let store = open_store(&identity, &data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let journal = open_journal(&data, clock.wall_ms())?;
@@ -113,10 +114,9 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
         observer: Arc::new(HostObserver { host: host.clone(), clock: clock.clone() }),
         clock: clock.clone(),
         local: local_rights(settings),
-        issuing,
-        roots,
+        keys: keys.clone(),
         report: reports,
-        instance,
+        instance: instance.clone(),
         scope: None,
     })
     .await?;
@@ -133,6 +133,7 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     let mut servers = JoinSet::new();
     servers.spawn(coordinator.serve_peers(accepted.peers, stopped()));
     servers.spawn(coordinator.serve_joiners(accepted.joining, stopped()));
+    servers.spawn(coordinator.serve_renewing(accepted.renewing, stopped()));
     servers.spawn(coordinator.serve_local(local, stopped()));
     let mut helpers = JoinSet::new();
     if let Metrics::On(address) = settings.metrics {
@@ -152,7 +153,20 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
     if let Some(exporter) = telemetry.take_exporter() {
         helpers.spawn(tree::export(coordinator.group.follow(), exporter));
     }
-    helpers.spawn(revoking(coordinator.group.follow(), tls));
+    helpers.spawn(revoking(coordinator.group.follow(), tls.clone()));
+    let keeper = Keeper {
+        me: settings.name.clone(),
+        incarnation: identity.incarnation,
+        group: coordinator.group.clone(),
+        dialer: Arc::new(TlsDialer::new(tls.clone())),
+        tls,
+        keys,
+        store: pki,
+        clock: clock.clone(),
+        instance,
+        credentials,
+    };
+    helpers.spawn(keeper.run());
     helpers.spawn(remember_peers(coordinator.group.follow(), settings.name.clone(), data.peers()));
     if let Some(founding) = founding(&data) {
         let (identity, raft, group) = (identity.clone(), coordinator.raft.clone(), coordinator.group.clone());
@@ -248,6 +262,22 @@ fn open_store(identity: &Identity, data: &DataDir) -> Result<Store, NodeError> {
     Store::open(&path, &marker, Blocking::Threads).map_err(|source| NodeError::Store { path, source })
 }
 
+/// Refuses a store in which commands are in use that this build does not know: it would read them wrongly, and vote.
+fn known_features(data: &DataDir) -> Result<(), NodeError> {
+    let path = data.store();
+    let offline = match Offline::read(&path) {
+        Ok(offline) => offline,
+        // Opening it says the same, with all it knows.
+        Err(_) => return Ok(()),
+    };
+    let (mut machine, state) = StateMachine::new();
+    if offline.replay(&mut machine, Upto::Last).is_err() {
+        return Ok(());
+    }
+    let found = state.borrow().floor();
+    if found > FEATURE { Err(NodeError::Newer { path, found, known: FEATURE }) } else { Ok(()) }
+}
+
 fn open_journal(data: &DataDir, now_ms: u64) -> Result<Journal, NodeError> {
     let path = data.journal();
     let fault = |source| NodeError::Journal { path: path.clone(), source };
@@ -270,12 +300,12 @@ fn local_rights(settings: &Settings) -> LocalRights {
 
 /// Takes revocations into TLS as they are committed.
 async fn revoking(mut views: watch::Receiver<Arc<lockkeeper_proto::port::View>>, tls: Tls) {
-    let mut known = std::collections::BTreeSet::new();
+    let mut known = Revocations::none();
     loop {
-        let revoked = views.borrow_and_update().state.revoked.clone();
+        let revoked = revocations(&views.borrow_and_update().state);
         if revoked != known {
             known.clone_from(&revoked);
-            if let Err(error) = tls.revoke(revoked.into_iter().collect()) {
+            if let Err(error) = tls.revoke(revoked) {
                 error!(%error, "revocations were not taken in");
             }
         }

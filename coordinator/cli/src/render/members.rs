@@ -4,6 +4,7 @@ use super::{
     moment::{Moment, span},
     picture, source,
     table::Table,
+    trust::left,
 };
 use lockkeeper_core::view::{MemberView, Stamp, StatusView};
 use serde::Deserialize;
@@ -20,8 +21,18 @@ pub struct MembersView {
 
 /// Members and witnesses with what their agents are.
 pub fn text(view: &MembersView, moment: &Moment) -> String {
-    let mut table =
-        Table::new(["NAME", "ROLE", "VOTER", "ENROLLED", "ADDRESS", "AGENT", "APP", "ISOLATED", "SEEN"]);
+    let mut table = Table::new([
+        "NAME",
+        "ROLE",
+        "VOTER",
+        "ENROLLED",
+        "ADDRESS",
+        "AGENT",
+        "APP",
+        "ISOLATED",
+        "CERTIFICATE",
+        "SEEN",
+    ]);
     for m in &view.members {
         table.row([
             m.name.clone(),
@@ -32,6 +43,7 @@ pub fn text(view: &MembersView, moment: &Moment) -> String {
             m.agent_version.clone(),
             m.app_version.clone().unwrap_or_default(),
             yes(m.isolated),
+            m.certificate_expires.map(|at| left(at, moment.now)).unwrap_or_default(),
             seen(m),
         ]);
     }
@@ -64,6 +76,7 @@ fn yes(value: bool) -> String {
 fn seen(member: &MemberView) -> String {
     match (member.enrolled, member.last_seen) {
         (false, _) => "never joined".to_owned(),
+        (true, _) if member.leaving => "leaving".to_owned(),
         (true, Some(ms)) => format!("{} ago", span(ms)),
         // Only the leader hears every agent.
         (true, None) => "unknown here".to_owned(),

@@ -29,7 +29,7 @@ impl Paint {
     pub fn state(self, word: &str, text: &str) -> String {
         match word {
             "halted" => self.bad(text),
-            "paused" | "aborting" | "aborted" => self.warn(text),
+            "paused" | "aborting" | "aborted" | "restoring" | "restored" => self.warn(text),
             "completed" => self.good(text),
             _ => self.strong(text),
         }

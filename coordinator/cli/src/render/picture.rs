@@ -78,7 +78,7 @@ fn doing(rollout: &RolloutView, member: &str, moment: &Moment) -> String {
     }
     let next = rollout.steps.iter().find(|s| s.state == "pending" && !s.undo && concerns(s, member));
     match next {
-        Some(step) if !is_over(rollout) && rollout.state != "aborting" => {
+        Some(step) if !is_over(rollout) && !["aborting", "restoring"].contains(&rollout.state.as_str()) => {
             match rollout.why.iter().find(|w| step_of(w) == Some(step.id)) {
                 Some(why) => format!("waits: {}", why.text),
                 None if rollout.state == "running" => format!("next: {}", step.action),
@@ -98,7 +98,7 @@ fn under_way(step: &StepView, moment: &Moment) -> String {
 
 /// Whether nothing of the rollout will move again.
 pub fn is_over(rollout: &RolloutView) -> bool {
-    rollout.ended.is_some() || matches!(rollout.state.as_str(), "completed" | "aborted")
+    rollout.ended.is_some() || matches!(rollout.state.as_str(), "completed" | "aborted" | "restored")
 }
 
 /// The step a reason is about: subjects read `step 8 (drain front/n1)`.

@@ -89,7 +89,8 @@ fn head(view: &StatusView, moment: &Moment, paint: Paint) -> String {
 
 /// Progress, outage clock, point of no return.
 fn progress(rollout: &RolloutView, moment: &Moment) -> Vec<String> {
-    let way = if rollout.state == "aborting" || rollout.state == "aborted" { "way back " } else { "" };
+    let back = ["aborting", "aborted", "restoring", "restored"].contains(&rollout.state.as_str());
+    let way = if back { "way back " } else { "" };
     let mut parts = vec![format!(
         "{way}{} {} of {} steps",
         picture::bar(rollout.done, rollout.total, BAR),
@@ -100,7 +101,7 @@ fn progress(rollout: &RolloutView, moment: &Moment) -> Vec<String> {
         let over = if rollout.outage_ended.is_some() { " (over)" } else { "" };
         parts.push(format!("outage {}{over}", running(outage)));
     }
-    if matches!(rollout.state.as_str(), "running" | "aborting") && rollout.forecast > 0 {
+    if matches!(rollout.state.as_str(), "running" | "aborting" | "restoring") && rollout.forecast > 0 {
         parts.push(format!("about {} left", span(rollout.forecast)));
     }
     parts.push(match rollout.point_of_no_return {

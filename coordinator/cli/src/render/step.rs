@@ -37,7 +37,7 @@ pub fn text(
         lines.push(format!("  why        {}: {}", why.code, why.text));
         lines.push(format!("  then       {}", why.remedy));
     }
-    match plan.and_then(|p| p.steps.iter().chain(&p.undo).find(|s| s.id.0 == step.id)) {
+    match plan.and_then(|p| p.every_step().find(|s| s.id.0 == step.id)) {
         Some(planned) => lines.extend(planned_lines(planned)),
         None => lines.push(
             "  not known  who may do it, undo, deadlines and facts: they stand in the plan file (add --plan FILE)"

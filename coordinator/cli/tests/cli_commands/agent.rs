@@ -8,10 +8,11 @@ use lockkeeper_core::{
 };
 use lockkeeper_proto::{
     pb::{
-        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCheckReply,
-        OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest, OperatorPlanReply,
-        OperatorPlanRequest, OperatorReasonRequest, OperatorReply, OperatorRetryRequest, OperatorTakeoverRequest,
-        OperatorTokenCreateReply, OperatorTokenCreateRequest, OperatorView, OperatorViewRequest,
+        OperatorAcceptOwedRequest, OperatorApplyRequest, OperatorApproveRequest, OperatorCaRotateRequest,
+        OperatorCheckReply, OperatorClusterApplyRequest, OperatorIssueReply, OperatorIssueRequest,
+        OperatorNameRequest, OperatorPlanReply, OperatorPlanRequest, OperatorReasonRequest, OperatorReply,
+        OperatorRestoreRequest, OperatorRetryRequest, OperatorTakeoverRequest, OperatorTokenCreateReply, OperatorTokenCreateRequest,
+        OperatorView, OperatorViewRequest,
         operator_server::{Operator, OperatorServer},
     },
     transport::{Incoming, peer_server},
@@ -147,6 +148,20 @@ impl Operator for Service {
         self.ask("watch".to_owned(), |_| Box::pin(frames) as Self::WatchStream)
     }
 
+    async fn audit(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
+        self.view("audit")
+    }
+
+    type RecordStream = Pin<Box<dyn Stream<Item = Result<OperatorView, Status>> + Send>>;
+
+    async fn record(&self, _: Request<OperatorViewRequest>) -> Answer<Self::RecordStream> {
+        self.ask("record".to_owned(), |s| {
+            let text = s.views.get("record").cloned().unwrap_or_default();
+            let pieces = text.into_bytes().chunks(1000).map(|c| String::from_utf8(c.to_vec()).unwrap()).collect::<Vec<_>>();
+            Box::pin(stream::iter(pieces.into_iter().map(|json| Ok(OperatorView { json })))) as Self::RecordStream
+        })
+    }
+
     async fn history(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
         self.view("history")
     }
@@ -197,6 +212,11 @@ impl Operator for Service {
         self.change(format!("abort {}", r.into_inner().reason))
     }
 
+    async fn restore(&self, r: Request<OperatorRestoreRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("restore {} accepting {:?}", r.reason, r.accept_loss))
+    }
+
     async fn retry(&self, r: Request<OperatorRetryRequest>) -> Answer<OperatorReply> {
         self.change(format!("retry {}", r.into_inner().step))
     }
@@ -226,5 +246,32 @@ impl Operator for Service {
         self.ask(format!("issue {} {}", r.name, r.role), |s| {
             s.issue.as_ref().map(|f| f(&r)).unwrap_or_default()
         })
+    }
+
+    async fn trust(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
+        self.view("trust")
+    }
+
+    async fn revoke(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("revoke {} for {}", r.name, r.reason))
+    }
+
+    async fn member_remove(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("remove {} for {}", r.name, r.reason))
+    }
+
+    async fn add_voter(&self, r: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        self.change(format!("add voter {}", r.into_inner().name))
+    }
+
+    async fn ca_rotate(&self, r: Request<OperatorCaRotateRequest>) -> Answer<OperatorReply> {
+        let r = r.into_inner();
+        self.change(format!("rotate, cross-signed {}", !r.cross.is_empty()))
+    }
+
+    async fn ca_finish(&self, _: Request<OperatorNameRequest>) -> Answer<OperatorReply> {
+        self.change("finish".to_owned())
     }
 }

@@ -11,4 +11,5 @@ mod founding;
 mod offline;
 mod planning;
 mod reading;
+mod records;
 mod terminal;

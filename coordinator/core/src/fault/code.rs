@@ -223,6 +223,10 @@ codes! {
     LawDeadlines = "LK2120", Error;
     /// Users are put out before everything is staged.
     LawStagedBeforeOutage = "LK2121", Error;
+    /// The way back after the point of no return is not whole.
+    LawRestoreWhole = "LK2130", Error;
+    /// The way back after the point of no return has another order.
+    LawRestoreOrder = "LK2131", Error;
 }
 
 impl fmt::Display for FaultCode {

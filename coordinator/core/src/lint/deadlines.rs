@@ -10,7 +10,7 @@ use crate::{
 const LONGEST: Millis = Millis::from_secs(7 * 24 * 3600);
 
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
-    for step in case.forward.steps().chain(case.undo.steps()) {
+    for step in case.every_step() {
         let limits = step.deadline;
         if limits.soft.0 == 0 || limits.hard < limits.soft || limits.hard > LONGEST {
             let text = format!("its limits are {} and {}", limits.soft, limits.hard);

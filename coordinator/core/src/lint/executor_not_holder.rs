@@ -7,7 +7,7 @@ use crate::{
 };
 
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
-    for step in case.forward.steps().chain(case.undo.steps()) {
+    for step in case.every_step() {
         let right = match step.action.kind() {
             ActionKind::AdmitHolder | ActionKind::CloseGrant => step.who == Who::ExecutorNotHolder,
             ActionKind::MintCredential | ActionKind::UpgradeDatabase => matches!(&step.who, Who::Holder(_)),
@@ -16,6 +16,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             | ActionKind::ProveBackup
             | ActionKind::ShutDoor
             | ActionKind::OpenDoor
+            | ActionKind::RestoreDatabase
             | ActionKind::Drain
             | ActionKind::Admit => step.who == Who::Executor,
             ActionKind::StageRelease

@@ -38,7 +38,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             }
         }
     }
-    for step in case.forward.steps().chain(case.undo.steps()) {
+    for step in case.every_step() {
         let belongs = GROUP.contains(&step.action.kind());
         let target = match &step.target {
             Target::Database(d) => Some(d),

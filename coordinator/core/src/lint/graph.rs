@@ -129,7 +129,8 @@ pub(super) fn set(action: &Action) -> Option<&str> {
         | Action::MintCredential(a)
         | Action::AdmitHolder(a)
         | Action::CloseGrant(a)
-        | Action::OpenDoor(a) => Some(&a.set),
+        | Action::OpenDoor(a)
+        | Action::RestoreDatabase(a) => Some(&a.set),
         Action::StageRelease(_)
         | Action::SwitchRelease(_)
         | Action::Drain(_)

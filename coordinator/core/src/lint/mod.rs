@@ -19,6 +19,8 @@ mod owed_undo;
 mod proof_before_admit;
 mod proven_backup;
 mod ready_before_start;
+mod restore_order;
+mod restore_whole;
 mod serial_start;
 mod staged_before_outage;
 mod stop_before_database;
@@ -31,18 +33,26 @@ use crate::{
 };
 use graph::Graph;
 
-/// What a law looks at: the plan, with the transitive order of both ways.
+/// What a law looks at: the plan, with the transitive order of each way.
 pub(crate) struct Case<'p> {
     plan: &'p Plan,
     forward: Graph<'p>,
     undo: Graph<'p>,
+    restore: Graph<'p>,
+}
+
+impl<'p> Case<'p> {
+    /// The steps of every way.
+    fn every_step(&self) -> impl Iterator<Item = &'p Step> {
+        self.plan.every_step()
+    }
 }
 
 /// A law: adds a fault for everything that breaks it.
 type Law = fn(&Case<'_>, &mut Vec<Fault>);
 
 /// All laws but the order of numbers, which the others rely on.
-const LAWS: [Law; 20] = [
+const LAWS: [Law; 22] = [
     staged_before_outage::law,
     drain_before_stop::law,
     stop_before_database::law,
@@ -63,6 +73,8 @@ const LAWS: [Law; 20] = [
     no_secret::password_law,
     credential_delivered::law,
     deadlines::law,
+    restore_whole::law,
+    restore_order::law,
 ];
 
 /// Everything about a plan that breaks a law. A report without errors means that the plan may be applied.
@@ -70,7 +82,12 @@ pub fn lint(plan: &Plan) -> Report {
     let mut faults = Vec::new();
     order::law(plan, &mut faults);
     if faults.is_empty() {
-        let case = Case { plan, forward: Graph::new(&plan.steps), undo: Graph::new(&plan.undo) };
+        let case = Case {
+            plan,
+            forward: Graph::new(&plan.steps),
+            undo: Graph::new(&plan.undo),
+            restore: Graph::new(&plan.restore),
+        };
         for law in LAWS {
             law(&case, &mut faults);
         }

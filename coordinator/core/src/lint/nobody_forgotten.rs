@@ -21,6 +21,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
     let mut fault = |text: String| faults.push(broken_whole(FaultCode::LawNobodyForgotten, text));
     let forward = counts(case.forward.steps());
     let back = counts(case.undo.steps());
+    let restored = counts(case.restore.steps());
     for member in case.plan.bound.members.keys() {
         for kind in WAY {
             let count = forward.get(&(member, kind)).copied().unwrap_or(0);
@@ -44,7 +45,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
         }
     }
     // Twins: whoever does less than another on its own host was forgotten somewhere.
-    for (counts, way) in [(&forward, "way forward"), (&back, "way back")] {
+    for (counts, way) in [(&forward, "way forward"), (&back, "way back"), (&restored, "restore")] {
         let mut most: BTreeMap<ActionKind, usize> = BTreeMap::new();
         for ((_, kind), count) in counts {
             let known = most.entry(*kind).or_insert(0);
@@ -58,7 +59,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             }
         }
     }
-    for step in case.forward.steps().chain(case.undo.steps()) {
+    for step in case.every_step() {
         if let Target::Member(member) | Target::Balancer(_, member) = &step.target
             && !case.plan.bound.members.contains_key(member)
         {

@@ -14,7 +14,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             faults.push(broken_whole(FaultCode::LawOneUpgrade, text).allowed("exactly once"));
         }
     }
-    for step in case.forward.steps().chain(case.undo.steps()) {
+    for step in case.every_step() {
         let upgrades = step.action.kind() == ActionKind::UpgradeDatabase;
         if upgrades != step.irreversible {
             let text = if upgrades {

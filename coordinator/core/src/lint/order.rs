@@ -1,4 +1,4 @@
-//! Law: numbers are 1, 2, 3 … through both ways, and every step waits for earlier ones of its own way only, so that
+//! Law: numbers are 1, 2, 3 … through all ways, and every step waits for earlier ones of its own way only, so that
 //! no circle is possible.
 
 use super::broken;
@@ -10,6 +10,7 @@ use crate::{
 pub(super) fn law(plan: &Plan, faults: &mut Vec<Fault>) {
     way(&plan.steps, 1, faults);
     way(&plan.undo, plan.steps.len() + 1, faults);
+    way(&plan.restore, plan.steps.len() + plan.undo.len() + 1, faults);
     if plan.steps.is_empty() {
         faults.push(super::broken_whole(FaultCode::LawOrder, "the plan has no steps"));
     }

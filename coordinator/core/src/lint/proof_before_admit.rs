@@ -9,6 +9,7 @@ use crate::{
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
     way(&case.forward, faults);
     way(&case.undo, faults);
+    way(&case.restore, faults);
 }
 
 fn way(graph: &Graph<'_>, faults: &mut Vec<Fault>) {

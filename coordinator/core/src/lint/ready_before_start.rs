@@ -1,5 +1,6 @@
 //! Law: a member starts only with the right release and an open door: staged, then stopped, then switched, then
-//! started; on the way back no release was switched, and the door is opened first.
+//! started; on the way back no release was switched, and the door is opened
+//! first; in a restore the old release is switched to.
 
 use super::{Case, broken};
 use crate::{
@@ -42,13 +43,22 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             fault(start, format!("it does not start {}", case.plan.to));
         }
     }
-    for start in case.undo.of(ActionKind::StartService).filter(|s| !is_version(s, case.plan.from.as_str())) {
+    let back = [&case.undo, &case.restore];
+    let starts_back = back.iter().flat_map(|way| way.of(ActionKind::StartService));
+    for start in starts_back.filter(|s| !is_version(s, case.plan.from.as_str())) {
         fault(start, format!("it does not start {}", case.plan.from));
+    }
+    for start in case.restore.of(ActionKind::StartService) {
+        let Some(member) = member(start) else { continue };
+        let switches = || case.restore.on_member(ActionKind::SwitchRelease, member);
+        if switches().next().is_some() && !case.restore.any_before(switches(), start) {
+            fault(start, format!("{member} is not switched to the old release before it"));
+        }
     }
     for (graph, start) in graph
         .of(ActionKind::StartService)
         .map(|s| (graph, s))
-        .chain(case.undo.of(ActionKind::StartService).map(|s| (&case.undo, s)))
+        .chain(back.into_iter().flat_map(|way| way.of(ActionKind::StartService).map(move |s| (way, s))))
     {
         for database in case.plan.targets.databases.keys() {
             if !graph.any_before(graph.on_database(ActionKind::OpenDoor, database), start) {

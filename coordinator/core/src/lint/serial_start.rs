@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
     way(case, &case.forward, true, faults);
     way(case, &case.undo, false, faults);
+    way(case, &case.restore, false, faults);
 }
 
 fn way(case: &Case<'_>, graph: &Graph<'_>, forward: bool, faults: &mut Vec<Fault>) {

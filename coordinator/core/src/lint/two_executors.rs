@@ -5,7 +5,7 @@ use crate::fault::{Fault, FaultCode};
 use std::collections::BTreeSet;
 
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
-    let both = case.forward.steps().chain(case.undo.steps());
+    let both = case.every_step();
     let targets: BTreeSet<_> = both.filter_map(|s| s.target.shared()).collect();
     for target in targets {
         let named: BTreeSet<_> =

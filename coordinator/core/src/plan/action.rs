@@ -49,6 +49,8 @@ pub enum Action {
     Prove(Prove),
     /// Run a command of the profile.
     Run(RunCommand),
+    /// Restore the proven set beside, prove it against the set, swap names; the failed database is kept.
+    RestoreDatabase(DatabaseAction),
 }
 
 impl Action {
@@ -72,6 +74,7 @@ impl Action {
             Action::OpenDoor(_) => ActionKind::OpenDoor,
             Action::Prove(_) => ActionKind::Prove,
             Action::Run(_) => ActionKind::Run,
+            Action::RestoreDatabase(_) => ActionKind::RestoreDatabase,
         }
     }
 }
@@ -98,11 +101,12 @@ pub enum ActionKind {
     OpenDoor,
     Prove,
     Run,
+    RestoreDatabase,
 }
 
 impl ActionKind {
-    /// Every kind, in the order of an offline rollout.
-    pub const ALL: [ActionKind; 17] = [
+    /// Every kind, in the order of an offline rollout; then those of a restore.
+    pub const ALL: [ActionKind; 18] = [
         ActionKind::StageRelease,
         ActionKind::Drain,
         ActionKind::StopService,
@@ -120,6 +124,7 @@ impl ActionKind {
         ActionKind::Prove,
         ActionKind::Admit,
         ActionKind::Run,
+        ActionKind::RestoreDatabase,
     ];
 
     /// The word used in profiles, plans, logs and metrics.
@@ -142,6 +147,7 @@ impl ActionKind {
             ActionKind::OpenDoor => "open-door",
             ActionKind::Prove => "prove",
             ActionKind::Run => "run",
+            ActionKind::RestoreDatabase => "restore-database",
         }
     }
 }

@@ -82,7 +82,8 @@ impl<'a> Build<'a> {
             | ActionKind::AdmitHolder
             | ActionKind::UpgradeDatabase
             | ActionKind::CloseGrant
-            | ActionKind::OpenDoor => Err(misplaced(step.kind)),
+            | ActionKind::OpenDoor
+            | ActionKind::RestoreDatabase => Err(misplaced(step.kind)),
         }
     }
 
@@ -132,6 +133,7 @@ impl<'a> Build<'a> {
             ActionKind::AdmitHolder => Ok(Action::AdmitHolder(action)),
             ActionKind::CloseGrant => Ok(Action::CloseGrant(action)),
             ActionKind::OpenDoor => Ok(Action::OpenDoor(action)),
+            ActionKind::RestoreDatabase => Ok(Action::RestoreDatabase(action)),
             ActionKind::StageRelease
             | ActionKind::SwitchRelease
             | ActionKind::Drain

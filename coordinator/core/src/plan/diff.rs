@@ -44,6 +44,7 @@ pub fn diff(first: &Plan, second: &Plan) -> Vec<Difference> {
     all.extend(values("targets", &first.targets, &second.targets));
     all.extend(steps("step", &first.steps, &second.steps));
     all.extend(steps("undo", &first.undo, &second.undo));
+    all.extend(steps("restore", &first.restore, &second.restore));
     all
 }
 

@@ -6,7 +6,8 @@ use super::{
     limits,
     observed::PlanInput,
     order::{Lane, Order},
-    step::{Deadline, OwedKey, Phase, Serial, Step, Target, Who},
+    restore,
+    step::{Deadline, OwedKey, Phase, Serial, Step, Target, Way, Who},
 };
 use crate::{
     fault::{Fault, FaultCode},
@@ -21,13 +22,11 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which way steps lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// To the new version.
-    Forward,
-    /// Back to the old one, before the point of no return.
-    Back,
+/// The steps of a plan.
+pub(super) struct Ways {
+    pub(super) steps: Vec<Step>,
+    pub(super) undo: Vec<Step>,
+    pub(super) restore: Vec<Step>,
 }
 
 /// A plan's steps in the making.
@@ -38,6 +37,7 @@ pub(super) struct Expansion<'a> {
     order: Order,
     steps: Vec<Step>,
     undo: Vec<Step>,
+    restore: Vec<Step>,
     phase: Phase,
     /// Members that certainly come after the first is admitted.
     others: BTreeSet<MemberName>,
@@ -81,26 +81,42 @@ impl<'a> Expansion<'a> {
             order: Order::default(),
             steps: Vec::new(),
             undo: Vec::new(),
+            restore: Vec::new(),
             phase: Phase::Before,
             others: BTreeSet::new(),
             faults: Vec::new(),
         }
     }
 
-    /// Steps added from here on lead back and depend on none of the way forward.
-    pub(super) fn turn_back(&mut self) {
+    /// Adds every way: forward, back before the point of no return, and back after it.
+    pub(super) fn every_way(&mut self) {
+        for stage in &self.input.profile.stages {
+            self.stage(stage, Way::Forward);
+        }
+        self.turn_back();
+        for stage in &self.input.profile.undo {
+            self.stage(stage, Way::Undo);
+        }
+        self.turn_back();
+        for stage in restore::stages(self.input.profile) {
+            self.stage(&stage, Way::Restore);
+        }
+    }
+
+    /// Steps added from here on lead back and depend on none of those before.
+    fn turn_back(&mut self) {
         self.order.restart();
         self.phase = Phase::Outage;
         self.others.clear();
     }
 
-    /// The way forward, the way back, and what stood in their way.
-    pub(super) fn finish(self) -> (Vec<Step>, Vec<Step>, Vec<Fault>) {
-        (self.steps, self.undo, self.faults)
+    /// What was made, and what stood in the way.
+    pub(super) fn finish(self) -> (Ways, Vec<Fault>) {
+        (Ways { steps: self.steps, undo: self.undo, restore: self.restore }, self.faults)
     }
 
     /// Adds a stage for all its members or databases.
-    pub(super) fn stage(&mut self, stage: &Stage, way: Way) {
+    fn stage(&mut self, stage: &Stage, way: Way) {
         self.order.begin(stage.wait);
         let scope = self.build(way).scope();
         let steps: Vec<&StepTemplate> = stage.steps.iter().filter(|s| scope.holds(&s.when)).collect();
@@ -138,7 +154,7 @@ impl<'a> Expansion<'a> {
     fn build(&self, way: Way) -> Build<'a> {
         let version = match way {
             Way::Forward => self.input.to,
-            Way::Back => self.from,
+            Way::Undo | Way::Restore => self.from,
         };
         Build::new(self.input, self.from, version)
     }
@@ -162,7 +178,10 @@ impl<'a> Expansion<'a> {
             self.order.advance(ids);
             return;
         }
-        let action = build.member_action(frame.template, member);
+        // After the point of no return it is the new release that is stopped.
+        let stops_new = frame.way == Way::Restore && kind == ActionKind::StopService;
+        let made_by = if stops_new { self.build(Way::Forward) } else { build };
+        let action = made_by.member_action(frame.template, member);
         let Some(action) = self.taken(frame, action) else { return };
         let limits = self.limits(frame.template, kind);
         let mut made = Made::new(action, Target::Member(member.clone()), Who::Member(member.clone()), limits);
@@ -185,7 +204,7 @@ impl<'a> Expansion<'a> {
             let target = Target::Member(member.clone());
             let mut made = Made::new(Action::Prove(prove), target, Who::Member(member.clone()), limits);
             // On the way back a step is taken only while its key is owed; the start's proof goes with the start.
-            made.settles = (frame.way == Way::Back && kind == ActionKind::StartService).then_some(service);
+            made.settles = (frame.way == Way::Undo && kind == ActionKind::StartService).then_some(service);
             let id = self.push(frame, made, serial, Some(member));
             self.order.advance(vec![id]);
         }
@@ -307,7 +326,8 @@ impl<'a> Expansion<'a> {
         };
         match frame.way {
             Way::Forward => self.steps.push(step),
-            Way::Back => self.undo.push(step),
+            Way::Undo => self.undo.push(step),
+            Way::Restore => self.restore.push(step),
         }
         id
     }

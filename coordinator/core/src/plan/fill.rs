@@ -1,10 +1,7 @@
 //! Whether every text of a profile can be filled in from a cluster file: the planner's expansion with versions made
 //! up, so that `cluster check` tells today what `plan` would complain about at night.
 
-use super::{
-    Observed, ObservedDatabase, ObservedMember, PlanInput,
-    expand::{Expansion, Way},
-};
+use super::{Observed, ObservedDatabase, ObservedMember, PlanInput, expand::Expansion};
 use crate::{
     cluster::ClusterSpec,
     fault::Fault,
@@ -36,14 +33,8 @@ pub(crate) fn unfilled(profile: &Profile, cluster: &ClusterSpec) -> Vec<Fault> {
     };
     let upgraders = eligible(profile, cluster);
     let mut expansion = Expansion::new(&input, &from, &upgraders);
-    for stage in &profile.stages {
-        expansion.stage(stage, Way::Forward);
-    }
-    expansion.turn_back();
-    for stage in &profile.undo {
-        expansion.stage(stage, Way::Back);
-    }
-    expansion.finish().2
+    expansion.every_way();
+    expansion.finish().1
 }
 
 fn eligible(profile: &Profile, cluster: &ClusterSpec) -> BTreeMap<DatabaseName, Vec<MemberName>> {

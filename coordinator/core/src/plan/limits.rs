@@ -44,6 +44,8 @@ pub const fn defaults(kind: ActionKind) -> (Deadline, Millis) {
         ActionKind::Backup => of(30 * MINUTE, 12 * HOUR, 5_000),
         // A restore takes three times the dump.
         ActionKind::ProveBackup => of(HOUR, 24 * HOUR, 10_000),
+        // The same restore once more, and a swap of names.
+        ActionKind::RestoreDatabase => of(HOUR, 24 * HOUR, 10_000),
         // Killing sessions takes under a second; the margin is for a busy server.
         ActionKind::ShutDoor | ActionKind::OpenDoor | ActionKind::CloseGrant => of(30, 5 * MINUTE, 1_000),
         ActionKind::MintCredential | ActionKind::AdmitHolder => of(10, MINUTE, 200),

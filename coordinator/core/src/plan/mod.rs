@@ -15,6 +15,7 @@ pub mod observed;
 mod order;
 pub mod planner;
 pub mod report;
+mod restore;
 mod route;
 mod safety;
 pub mod step;
@@ -27,7 +28,7 @@ pub use hash::{hash, render};
 pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput};
 pub use planner::plan;
 pub use report::{Glyphs, PlanReport};
-pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Who};
+pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Way, Who};
 
 use crate::{
     cluster::{BalancerSpec, DatabaseSpec, OnUpgraderLoss},
@@ -71,6 +72,25 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The way back before the point of no return: a step is taken only while its `settles` is owed.
     pub undo: Vec<Step>,
+    /// The way back after the point of no return: every step is taken, in this order. Empty when nothing of the plan
+    /// is irreversible.
+    pub restore: Vec<Step>,
+}
+
+impl Plan {
+    /// Every step: the way forward, the way back, the restore; in the order of their numbers.
+    pub fn every_step(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.undo).chain(&self.restore)
+    }
+
+    /// The steps of one way.
+    pub fn way(&self, way: Way) -> &[Step] {
+        match way {
+            Way::Forward => &self.steps,
+            Way::Undo => &self.undo,
+            Way::Restore => &self.restore,
+        }
+    }
 }
 
 /// How members pass through the upgrade.

@@ -4,13 +4,12 @@
 
 use super::{
     BoundDatabase, BoundFacts, BoundMember, Hop, Plan, PlanPolicy, Strategy, Targets,
-    expand::{Expansion, Way},
+    expand::{Expansion, Ways},
     hash,
     limits::STEPS_MAX,
     observed::PlanInput,
     report::PlanReport,
     route, safety,
-    step::Step,
 };
 use crate::{
     fault::{Fault, FaultCode, Report, Severity},
@@ -26,7 +25,7 @@ pub const FORMAT: u32 = 1;
 pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
     let (hops, from) = route::route(input)?;
     let may = safety::who_may(input)?;
-    let (steps, undo) = way(input, &from, &may)?;
+    let Ways { steps, undo, restore } = ways(input, &from, &may)?;
     let mut plan = Plan {
         format: FORMAT,
         hash: PlanHash(String::new()),
@@ -42,28 +41,19 @@ pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
         policy: policy(input, &may),
         steps,
         undo,
+        restore,
     };
     plan.hash = hash(&plan);
     let report = PlanReport::new(&plan, Some(&input.cluster.voter_names()), may.warnings);
     Ok((plan, report))
 }
 
-/// The way forward and the way back.
-fn way(
-    input: &PlanInput<'_>,
-    from: &Version,
-    may: &safety::WhoMay,
-) -> Result<(Vec<Step>, Vec<Step>), Report> {
+/// The way forward and the ways back.
+fn ways(input: &PlanInput<'_>, from: &Version, may: &safety::WhoMay) -> Result<Ways, Report> {
     let mut expansion = Expansion::new(input, from, &may.upgraders);
-    for stage in &input.profile.stages {
-        expansion.stage(stage, Way::Forward);
-    }
-    expansion.turn_back();
-    for stage in &input.profile.undo {
-        expansion.stage(stage, Way::Back);
-    }
-    let (steps, undo, mut faults) = expansion.finish();
-    let count = steps.len() + undo.len();
+    expansion.every_way();
+    let (ways, mut faults) = expansion.finish();
+    let count = ways.steps.len() + ways.undo.len() + ways.restore.len();
     if count > STEPS_MAX {
         faults.push(
             Fault::new(FaultCode::PlanTooLarge, "the plan has too many steps")
@@ -75,7 +65,7 @@ fn way(
     if faults.iter().any(|f| f.severity == Severity::Error) {
         return Err(Report::new(faults, String::new()));
     }
-    Ok((steps, undo))
+    Ok(ways)
 }
 
 /// What the approval rests on.

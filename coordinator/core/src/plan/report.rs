@@ -50,6 +50,8 @@ pub struct PlanReport {
     pub lines: Vec<Line>,
     /// The way back before the point of no return.
     pub undo: Vec<Line>,
+    /// The way back after it.
+    pub restore: Vec<Line>,
     /// How long.
     pub forecast: Forecast,
     /// The first step that cannot be undone.
@@ -128,7 +130,8 @@ impl PlanReport {
             observed: plan.observed,
             members: plan.bound.members.len(),
             lines: lines::forward(plan),
-            undo: lines::back(plan),
+            undo: lines::back(plan, &plan.undo),
+            restore: lines::back(plan, &plan.restore),
             forecast: forecast::forecast(plan),
             point_of_no_return: plan.steps.iter().find(|s| s.irreversible).map(|s| s.id),
             sets: words::sets(plan),

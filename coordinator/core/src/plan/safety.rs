@@ -110,7 +110,7 @@ fn executors(input: &PlanInput<'_>, faults: &mut Vec<Fault>) -> Vec<(SharedTarge
     let balancer = kinds(&profile.stages, &profile.undo, |kind, _| is_balancer(kind));
     let mut database = kinds(&profile.stages, &profile.undo, |_, on| on == On::Database);
     if profile.stages.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
-        database.extend([ActionKind::AdmitHolder, ActionKind::CloseGrant]);
+        database.extend([ActionKind::AdmitHolder, ActionKind::CloseGrant, ActionKind::RestoreDatabase]);
     }
     let voters = input.cluster.voter_names();
     let mut all = Vec::new();

@@ -48,6 +48,18 @@ pub struct Step {
     pub undo: String,
 }
 
+/// Which way a step leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// To the new version.
+    Forward,
+    /// Back, before the point of no return.
+    Undo,
+    /// Back after it, by the proven set.
+    Restore,
+}
+
 /// Where a step stands relative to the outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

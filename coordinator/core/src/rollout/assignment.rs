@@ -85,8 +85,11 @@ fn is_wanted(rollout: &Rollout, step: &Step) -> bool {
     }
     match rollout.status {
         Status::Running | Status::Paused { .. } => true,
-        Status::Aborting => rollout.is_undo(step.id),
-        Status::Halted { .. } | Status::Completed { .. } | Status::Aborted { .. } => false,
+        Status::Aborting | Status::Restoring => rollout.way_of(step.id) == rollout.way(),
+        Status::Halted { .. }
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => false,
     }
 }
 

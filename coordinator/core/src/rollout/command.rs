@@ -1,6 +1,6 @@
 //! Commands: everything that can be put into the log, and what applying answers.
 
-use super::{rejection::Rejection, word::Word};
+use super::{rejection::Rejection, trust::TrustCommand, word::Word};
 use crate::{
     cluster::ClusterSpec,
     identity::Actor,
@@ -184,6 +184,25 @@ pub enum Command {
         /// Which database.
         database: DatabaseName,
     },
+    /// Who may speak: see [`TrustCommand`].
+    Trust(TrustCommand),
+    /// A person founds a new generation on the longest surviving log. Never proposed: applied once, offline, by
+    /// `lockkeeper recover`.
+    Recover {
+        /// Above all that were ever seen.
+        generation: Generation,
+        /// Nodes that are powered off for good.
+        lost: BTreeSet<MemberName>,
+        /// Why.
+        reason: String,
+    },
+    /// A person restores the whole set; only after the point of no return.
+    Restore {
+        /// Why.
+        reason: String,
+        /// Rows written by the new version that may be lost; `u64::MAX`: however many.
+        accept_loss: Option<u64>,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -304,6 +323,11 @@ pub enum HaltCause {
         /// Which.
         key: OwedKey,
     },
+    /// The group was recovered; a person looks before it goes on.
+    Recovered {
+        /// As this generation.
+        generation: Generation,
+    },
 }
 
 impl HaltCause {
@@ -315,6 +339,7 @@ impl HaltCause {
             HaltCause::UpgraderLost { .. } => Word::UpgraderLost,
             HaltCause::NoAnswer { .. } => Word::NoAnswer,
             HaltCause::OwedDiffers { .. } => Word::OwedDiffers,
+            HaltCause::Recovered { .. } => Word::Recovered,
         };
         word.as_str()
     }
@@ -360,11 +385,23 @@ pub enum CommandKind {
     Finish,
     Takeover,
     Regrant,
+    OperatorIssue,
+    OperatorRevoke,
+    MemberRemove,
+    MemberGone,
+    AddVoter,
+    Certificate,
+    CaRotate,
+    CaAdvance,
+    CaFinish,
+    RaiseFloor,
+    Recover,
+    Restore,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 22] = [
+    pub const ALL: [CommandKind; 34] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -387,10 +424,27 @@ impl CommandKind {
         CommandKind::Finish,
         CommandKind::Takeover,
         CommandKind::Regrant,
+        CommandKind::OperatorIssue,
+        CommandKind::OperatorRevoke,
+        CommandKind::MemberRemove,
+        CommandKind::MemberGone,
+        CommandKind::AddVoter,
+        CommandKind::Certificate,
+        CommandKind::CaRotate,
+        CommandKind::CaAdvance,
+        CommandKind::CaFinish,
+        CommandKind::RaiseFloor,
+        CommandKind::Recover,
+        CommandKind::Restore,
     ];
 }
 
 impl Command {
+    /// The feature an agent must know to apply it; see [`super::trust::FEATURE`].
+    pub const fn feature(&self) -> u32 {
+        if let Command::Trust(command) = self { command.feature() } else { super::trust::FEATURE_BASE }
+    }
+
     /// The command's kind.
     pub const fn kind(&self) -> CommandKind {
         match self {
@@ -416,6 +470,9 @@ impl Command {
             Command::Finish { .. } => CommandKind::Finish,
             Command::Takeover { .. } => CommandKind::Takeover,
             Command::Regrant { .. } => CommandKind::Regrant,
+            Command::Trust(command) => command.kind(),
+            Command::Recover { .. } => CommandKind::Recover,
+            Command::Restore { .. } => CommandKind::Restore,
         }
     }
 }

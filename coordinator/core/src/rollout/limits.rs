@@ -20,6 +20,12 @@ pub const OUTPUTS_MAX: usize = 16;
 /// Join tokens that may be open at a time: more than members plus witnesses of the largest cluster (50).
 pub const JOIN_TOKENS_MAX: usize = 128;
 
+/// Operators the group remembers, revoked ones for ever: ten times the people who ever work on one cluster.
+pub const OPERATORS_MAX: usize = 1_000;
+
+/// Authorities trusted at once: old and new while one is replaced, and two to spare; as many as the transport takes.
+pub const AUTHORITIES_MAX: usize = 4;
+
 /// Plans with approvals that were not applied yet.
 pub const APPROVED_PLANS_MAX: usize = 64;
 

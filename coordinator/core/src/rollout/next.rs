@@ -11,6 +11,7 @@ use crate::{
     plan::{Step, Who},
     time::{BootTime, Millis},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How long past its hard deadline an assignment may stay unanswered: the agent ends the attempt itself at the
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 pub const ANSWER_GRACE: Millis = Millis::from_secs(20);
 
 /// What the leader observes, on its own boot clock.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// Now.
     pub now: BootTime,
@@ -29,13 +30,14 @@ pub struct Facts {
     /// What was heard of whom.
     pub members: BTreeMap<MemberName, MemberSight>,
     /// When this leader first saw each assignment.
+    #[serde(with = "super::pairs")]
     pub assigned: BTreeMap<(StepId, Attempt), BootTime>,
     /// How the bound facts differ from what is observed now, if they do.
     pub bound_differs: Option<String>,
 }
 
 /// What the leader knows of one agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberSight {
     /// When it was last heard of.
     pub last_seen: Option<BootTime>,
@@ -63,7 +65,9 @@ pub fn next(state: &State, facts: &Facts) -> Vec<Command> {
     if let Some(database) = rollout.grants.keys().find(|database| may_regrant(rollout, database).is_ok()) {
         return vec![Command::Regrant { rollout: rollout.id, database: database.clone() }];
     }
-    if matches!(rollout.status, Status::Running | Status::Aborting) && may_finish(rollout).is_ok() {
+    if matches!(rollout.status, Status::Running | Status::Aborting | Status::Restoring)
+        && may_finish(rollout).is_ok()
+    {
         return vec![Command::Finish { rollout: rollout.id }];
     }
     let mut commands: Vec<Command> = Vec::new();

@@ -3,7 +3,7 @@
 use super::{
     apply::{grant_first_step, is_shutting},
     command::Command,
-    elect,
+    elect, loss,
     next::Facts,
     rejection::Rejection,
     remedy,
@@ -31,9 +31,8 @@ pub enum Outlook {
 
 /// Every unsettled step of the present direction, in the plan's order, with its outlook.
 pub fn outlook<'a>(rollout: &'a Rollout, facts: &Facts) -> Vec<(&'a Step, Outlook)> {
-    let back = rollout.abort.is_some();
     let shutting = rollout.plan.steps.iter().filter(|s| is_shutting(rollout, s));
-    let way = if back { rollout.plan.undo.iter() } else { rollout.plan.steps.iter() };
+    let way = rollout.way_steps().iter();
     let survey = (Frontier::of(rollout), Runs::of(rollout));
     let mut seen = BTreeSet::new();
     let mut result = Vec::new();
@@ -68,7 +67,7 @@ fn one(
     }
     if !is_shutting(rollout, step) {
         match &rollout.status {
-            Status::Running | Status::Aborting => {}
+            Status::Running | Status::Aborting | Status::Restoring => {}
             Status::Paused { by, reason, .. } => {
                 let text = format!("paused by {by}: {reason}");
                 return waits(Word::Paused, text, Owner::Person, "lockkeeper resume");
@@ -81,10 +80,13 @@ fn one(
                     "lockkeeper status --why",
                 );
             }
-            Status::Completed { .. } | Status::Aborted { .. } => return Outlook::UnderWay,
+            Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => {
+                return Outlook::UnderWay;
+            }
         }
         if let Err(rejection) = frontier.check(rollout, step).and_then(|()| runs.check(rollout, step)) {
-            return waits(order_word(&rejection), rejection.to_string(), Owner::Rollout, "nothing to do");
+            let (owner, remedy) = order_remedy(rollout, facts, step, &rejection);
+            return waits(order_word(&rejection), rejection.to_string(), owner, &remedy);
         }
     }
     if step.irreversible
@@ -110,7 +112,25 @@ fn one(
 fn order_word(rejection: &Rejection) -> Word {
     match rejection {
         Rejection::SerialBusy { .. } => Word::Serial,
+        Rejection::LossNotAccepted { .. } => Word::LossNotAccepted,
         _ => Word::Order,
+    }
+}
+
+/// Who ends a wait for something else, and how. A way back waits for what is under way; when its agent is gone, only a
+/// person can end that.
+fn order_remedy(rollout: &Rollout, facts: &Facts, step: &Step, rejection: &Rejection) -> (Owner, String) {
+    match rejection {
+        Rejection::LossNotAccepted { rows } => (Owner::Person, loss::acceptance(*rows)),
+        Rejection::NotReady { waits_for, .. } if rollout.way_of(*waits_for) != rollout.way_of(step.id) => {
+            match rollout.record(*waits_for).map(|r| &r.phase) {
+                Some(StepPhase::Assigned { member, .. }) if !facts.is_alive(member, rollout) => {
+                    (Owner::Person, format!("bring {member}'s agent back: it has step {waits_for}"))
+                }
+                Some(_) | None => (Owner::Rollout, "nothing to do".to_owned()),
+            }
+        }
+        _ => (Owner::Rollout, "nothing to do".to_owned()),
     }
 }
 

@@ -152,6 +152,47 @@ pub enum Rejection {
         /// Why.
         reason: String,
     },
+    /// A member that is needed, or about to go.
+    #[error("{member} cannot be changed now: {why}")]
+    MemberBusy {
+        /// Who.
+        member: MemberName,
+        /// What for.
+        why: String,
+    },
+    /// Not every node knows it.
+    #[error("this needs feature {needs}, {has} is known to everybody; update the agents that are behind")]
+    FeatureMissing {
+        /// Needed.
+        needs: u32,
+        /// There.
+        has: u32,
+    },
+    /// The roll-over of the authority does not allow it.
+    #[error("roll-over of the authority: {0}")]
+    RollOver(String),
+    /// A revoked name.
+    #[error("revoked: {0}")]
+    Revoked(String),
+    /// Before the point of no return.
+    #[error("the point of no return is not passed: abort gives everything back without a restore")]
+    BeforePointOfNoReturn,
+    /// Writes that the new version acknowledged would be given up, and nobody accepted that.
+    #[error("{}", loss_text(*.rows))]
+    LossNotAccepted {
+        /// Rows written since the new version served; none if they cannot be counted.
+        rows: Option<u64>,
+    },
+}
+
+fn loss_text(rows: Option<u64>) -> String {
+    match rows {
+        Some(rows) => {
+            format!("a restore gives up {rows} rows that were written since the new version served")
+        }
+        None => "a restore gives up what was written since the new version served, which cannot be counted"
+            .to_owned(),
+    }
 }
 
 impl Rejection {
@@ -189,6 +230,12 @@ impl Rejection {
             Rejection::Limit(_) => "LK3029",
             Rejection::BadPlan(_) => "LK3030",
             Rejection::NotTakenOver { .. } => "LK3031",
+            Rejection::MemberBusy { .. } => "LK3061",
+            Rejection::FeatureMissing { .. } => "LK3062",
+            Rejection::RollOver(_) => "LK3063",
+            Rejection::Revoked(_) => "LK3064",
+            Rejection::BeforePointOfNoReturn => "LK3033",
+            Rejection::LossNotAccepted { .. } => "LK3034",
         }
     }
 }

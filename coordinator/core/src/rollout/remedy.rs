@@ -37,7 +37,10 @@ pub(super) fn of_failed(rollout: &Rollout, step: &Step) -> Advice {
     let lost = step.grant.as_ref().and_then(|d| rollout.grants.get(d)).is_some_and(|grant| grant.lost);
     let upgrade = step.grant.as_ref().filter(|_| step.action.kind() == ActionKind::UpgradeDatabase);
     let retry = format!("lockkeeper retry {}", step.id);
-    let Some(database) = upgrade else { return Advice::person(retry) };
+    let Some(database) = upgrade else {
+        let also = may_restore(rollout) && rollout.restore.is_none();
+        return Advice::person(if also { format!("{retry} (or: lockkeeper restore --reason R)") } else { retry });
+    };
     match of_upgrade(rollout, database) {
         Some((Some(Way::Further), advice)) if !lost => {
             let remedy = format!("mend the cause, then {retry} (or: {})", advice.remedy);
@@ -46,6 +49,13 @@ pub(super) fn of_failed(rollout: &Rollout, step: &Step) -> Advice {
         Some((_, advice)) => advice,
         None => Advice::person(retry),
     }
+}
+
+/// Whether a restore would be taken: the point of no return is passed and every holder is proven out.
+fn may_restore(rollout: &Rollout) -> bool {
+    rollout.no_return.is_some()
+        && !rollout.plan.restore.is_empty()
+        && rollout.grants.values().all(|grant| grant.state == GrantState::Closed)
 }
 
 /// For a halted rollout. As long as a step is failed, only trying that again helps, whatever the first cause was.
@@ -65,6 +75,7 @@ pub(super) fn of_halt(rollout: &Rollout, cause: &HaltCause) -> Advice {
         | HaltCause::UpgraderLost { member, .. }
         | HaltCause::NoAnswer { member, .. } => format!("bring {member}'s agent back"),
         HaltCause::OwedDiffers { key } => format!("put {key} right by hand"),
+        HaltCause::Recovered { .. } => "let the lost members join anew".to_owned(),
     };
     Advice::person(match failed {
         Some(step) => format!("{first}, then lockkeeper retry {}", step.id),
@@ -110,7 +121,11 @@ fn of_upgrade(rollout: &Rollout, database: &DatabaseName) -> Option<(Option<Way>
         }
         Err(Rejection::RestoreNeeded) => {
             let more = format!("{judged}, and its tool does not resume");
-            let remedy = format!("restore the proven backup set, then {command}");
+            let remedy = if may_restore(rollout) {
+                format!("lockkeeper restore --reason R (back to {})", rollout.plan.from)
+            } else {
+                format!("restore the proven backup set, then {command}")
+            };
             Some((None, Advice { more, ..Advice::person(remedy) }))
         }
         Err(_) => None,

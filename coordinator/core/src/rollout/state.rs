@@ -3,15 +3,17 @@
 use super::{
     command::{BlockedReport, HaltCause, Reply, Verdict},
     limits,
+    trust::Trust,
 };
 use crate::{
+    audit::AuditHead,
     cluster::ClusterSpec,
     identity::Actor,
     ids::{
         Attempt, ClusterId, ClusterName, DatabaseName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId,
         PlanHash, RequestId, RolloutId, StepId, Token,
     },
-    plan::{ActionKind, OwedKey, Plan, SharedTarget, Step},
+    plan::{ActionKind, OwedKey, Plan, SharedTarget},
     time::LogTime,
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,9 @@ pub struct State {
     pub requests: VecDeque<(RequestId, Reply)>,
     /// Head of the audit chain.
     pub audit: AuditHead,
+    /// Who may speak.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// The group's identity.
@@ -120,15 +125,6 @@ pub struct Approval {
     pub at: LogTime,
 }
 
-/// Head of the hash chain over all applied commands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditHead {
-    /// Number of entries.
-    pub count: u64,
-    /// Digest over the entry and the digest before it.
-    pub digest: String,
-}
-
 /// One execution of one plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
@@ -146,7 +142,7 @@ pub struct Rollout {
     pub trace: String,
     /// How it stands.
     pub status: Status,
-    /// Every step of the way forward and of the way back.
+    /// Every step of every way.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Executors of shared targets.
     #[serde(with = "super::pairs")]
@@ -162,6 +158,9 @@ pub struct Rollout {
     pub outputs: BTreeMap<String, String>,
     /// Set once it goes back; it never goes forward again.
     pub abort: Option<Abort>,
+    /// Set once the whole set is restored; it never goes forward again either.
+    #[serde(default)]
+    pub restore: Option<Restore>,
     /// When the point of no return was passed.
     pub no_return: Option<LogTime>,
     /// Attempts that failed.
@@ -194,6 +193,8 @@ pub enum Status {
     },
     /// Going back; see [`Rollout::abort`].
     Aborting,
+    /// Going back after the point of no return; see [`Rollout::restore`].
+    Restoring,
     /// Everybody is proven at the target version.
     Completed {
         /// When.
@@ -201,6 +202,11 @@ pub enum Status {
     },
     /// Everything was given back.
     Aborted {
+        /// When.
+        at: LogTime,
+    },
+    /// The old version serves again, on the restored set.
+    Restored {
         /// When.
         at: LogTime,
     },
@@ -214,16 +220,22 @@ impl Status {
             Status::Paused { .. } => "paused",
             Status::Halted { .. } => "halted",
             Status::Aborting => "aborting",
+            Status::Restoring => "restoring",
             Status::Completed { .. } => "completed",
             Status::Aborted { .. } => "aborted",
+            Status::Restored { .. } => "restored",
         }
     }
 
     /// Whether the rollout is over.
     pub const fn is_final(&self) -> bool {
         match self {
-            Status::Completed { .. } | Status::Aborted { .. } => true,
-            Status::Running | Status::Paused { .. } | Status::Halted { .. } | Status::Aborting => false,
+            Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => true,
+            Status::Running
+            | Status::Paused { .. }
+            | Status::Halted { .. }
+            | Status::Aborting
+            | Status::Restoring => false,
         }
     }
 }
@@ -237,6 +249,20 @@ pub struct Abort {
     pub reason: String,
     /// Since.
     pub since: LogTime,
+}
+
+/// A committed decision to restore the whole set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since.
+    pub since: LogTime,
+    /// Rows written by the new version that may be lost, as a person accepted them; `u64::MAX`: however many, because
+    /// they cannot be counted.
+    pub accept_loss: Option<u64>,
 }
 
 /// One step's progress.
@@ -413,19 +439,6 @@ pub struct Event {
 }
 
 impl Rollout {
-    /// A step of the way forward or back.
-    pub fn step(&self, id: StepId) -> Option<&Step> {
-        let at = usize::try_from(id.0).ok()?.checked_sub(1)?;
-        // Ids are dense from 1 (the linter's law), first the steps, then the undo steps.
-        let step = self.plan.steps.get(at).or_else(|| self.plan.undo.get(at.checked_sub(self.plan.steps.len())?))?;
-        (step.id == id).then_some(step)
-    }
-
-    /// Whether a step belongs to the way back.
-    pub fn is_undo(&self, id: StepId) -> bool {
-        usize::try_from(id.0).is_ok_and(|n| n > self.plan.steps.len())
-    }
-
     /// A step's record.
     pub fn record(&self, id: StepId) -> Option<&StepRecord> {
         self.steps.get(&id)

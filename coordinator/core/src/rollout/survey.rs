@@ -2,23 +2,25 @@
 //! and a tick of a thousand members would take minutes.
 
 use super::{
+    loss,
     rejection::Rejection,
     state::{GrantState, Rollout, StepPhase},
 };
 use crate::{
     ids::{Attempt, DatabaseName, MemberName, StepId},
-    plan::{ActionKind, Step},
+    plan::{ActionKind, Step, Way},
     plant::{self, Plant},
 };
 use std::collections::BTreeMap;
 
-/// What is open on both ways.
+/// The ways, as they are kept here.
+const WAYS: [Way; 3] = [Way::Forward, Way::Undo, Way::Restore];
+
+/// What is open on every way.
 #[derive(Debug)]
 pub(super) struct Frontier {
-    /// The first step of the way forward that later ones may not rely on.
-    forward: Option<StepId>,
-    /// The same of the way back.
-    back: Option<StepId>,
+    /// By way its first step that later ones may not rely on.
+    open: BTreeMap<Way, StepId>,
     /// A step of the way forward that an agent has.
     busy: Option<StepId>,
 }
@@ -29,23 +31,22 @@ impl Frontier {
         let assigned =
             |id: &StepId| rollout.record(*id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }));
         Self {
-            forward: open(&rollout.plan.steps),
-            back: open(&rollout.plan.undo),
+            open: WAYS.into_iter().filter_map(|way| Some((way, open(rollout.plan.way(way))?))).collect(),
             busy: rollout.plan.steps.iter().map(|s| s.id).find(assigned),
         }
     }
 
-    /// Everything before a step is settled. The way back moreover waits until nothing of the way forward is under way
+    /// Everything before a step is settled. A way back moreover waits until nothing of the way forward is under way
     /// and every grant is closed.
     pub(super) fn check(&self, rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
-        let undo = rollout.is_undo(step.id);
-        let first = if undo { self.back } else { self.forward };
+        let way = rollout.way_of(step.id);
+        let first = self.open.get(&way).copied();
         let barred = first.filter(|open| step.after_all.is_some_and(|barrier| *open <= barrier));
         let named = || step.after.iter().copied().find(|after| is_open(rollout, *after));
         if let Some(waits_for) = barred.or_else(named) {
             return Err(Rejection::NotReady { step: step.id, waits_for });
         }
-        if undo {
+        if way != Way::Forward {
             if let Some(waits_for) = self.busy {
                 return Err(Rejection::NotReady { step: step.id, waits_for });
             }
@@ -53,7 +54,7 @@ impl Frontier {
                 return Err(Rejection::GrantOpen(grant.member.clone()));
             }
         }
-        Ok(())
+        loss::check(rollout, step)
     }
 }
 
@@ -70,11 +71,11 @@ fn is_skipped(rollout: &Rollout, after: StepId) -> bool {
         || (plant::is(Plant::UpgradeUnsaved) && kind(ActionKind::ProveBackup))
 }
 
-/// The serial runs of both ways.
+/// The serial runs of every way.
 #[derive(Debug)]
 pub(super) struct Runs<'a> {
-    /// By way (back or not) and name.
-    runs: BTreeMap<(bool, &'a str), Run<'a>>,
+    /// By way and name.
+    runs: BTreeMap<(Way, &'a str), Run<'a>>,
 }
 
 /// One serial run.
@@ -94,12 +95,11 @@ struct Pass {
 
 impl<'a> Runs<'a> {
     pub(super) fn of(rollout: &'a Rollout) -> Self {
-        let mut runs: BTreeMap<(bool, &str), Run<'_>> = BTreeMap::new();
-        let mut open: Vec<((bool, &str), &MemberName)> = Vec::new();
-        let ways = [(false, &rollout.plan.steps), (true, &rollout.plan.undo)];
-        for (back, step) in ways.into_iter().flat_map(|(back, steps)| steps.iter().map(move |s| (back, s))) {
+        let mut runs: BTreeMap<(Way, &str), Run<'_>> = BTreeMap::new();
+        let mut open: Vec<((Way, &str), &MemberName)> = Vec::new();
+        for (way, step) in WAYS.into_iter().flat_map(|way| rollout.plan.way(way).iter().map(move |s| (way, s))) {
             let Some(serial) = &step.serial else { continue };
-            let key = (back, serial.run.as_str());
+            let key = (way, serial.run.as_str());
             let passes = &mut runs.entry(key).or_default().passes;
             let pass = passes.entry(&serial.member).or_insert(Pass { begun: false, ended: true });
             let Some(record) = rollout.record(step.id) else { continue };
@@ -127,7 +127,7 @@ impl<'a> Runs<'a> {
             return Ok(());
         }
         let Some(serial) = &step.serial else { return Ok(()) };
-        let Some(run) = self.runs.get(&(rollout.is_undo(step.id), serial.run.as_str())) else {
+        let Some(run) = self.runs.get(&(rollout.way_of(step.id), serial.run.as_str())) else {
             return Ok(());
         };
         let busy = |inside: &MemberName| Err(Rejection::SerialBusy { step: step.id, inside: inside.clone() });

@@ -70,9 +70,12 @@ impl Why {
 fn since(rollout: &Rollout) -> LogTime {
     match &rollout.status {
         Status::Paused { since, .. } | Status::Halted { since, .. } => *since,
-        Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => {
-            rollout.events.last().map_or(rollout.started, |e| e.time)
-        }
+        Status::Running
+        | Status::Aborting
+        | Status::Restoring
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => rollout.events.last().map_or(rollout.started, |e| e.time),
     }
 }
 
@@ -118,7 +121,12 @@ fn stopped(rollout: &Rollout) -> Option<Why> {
             let advice = remedy::of_halt(rollout, cause);
             (cause.code(), advice.text_after(&halt_text(cause)), *since, advice.owner, advice.remedy)
         }
-        Status::Running | Status::Aborting | Status::Completed { .. } | Status::Aborted { .. } => return None,
+        Status::Running
+        | Status::Aborting
+        | Status::Restoring
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => return None,
     };
     Some(Why { subject: format!("rollout {}", rollout.id), code: code.to_owned(), text, since, owner, remedy })
 }
@@ -131,6 +139,9 @@ fn halt_text(cause: &super::command::HaltCause) -> String {
         H::UpgraderLost { member, database } => format!("{member} was lost while it held the grant of {database}"),
         H::NoAnswer { member, step } => format!("{member} is past the deadline of step {step} and says nothing"),
         H::OwedDiffers { key: OwedKey(key) } => format!("{key} was given back but reads differently"),
+        H::Recovered { generation } => {
+            format!("the group was recovered as generation {generation}; what was seen before is looked at anew")
+        }
     }
 }
 

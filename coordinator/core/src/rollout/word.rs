@@ -56,6 +56,10 @@ words! {
     NoGrant = "no-grant";
     /// The plan says something that cannot be done.
     BadPlan = "bad-plan";
+    /// The group was recovered without its quorum; everything is looked at anew.
+    Recovered = "recovered";
+    /// A restore would give up rows that nobody accepted to lose.
+    LossNotAccepted = "loss-not-accepted";
 }
 
 impl fmt::Display for Word {

@@ -5,7 +5,10 @@
 
 pub mod v1;
 
-pub use v1::{decode_envelope, decode_reply, decode_state, encode_envelope, encode_reply, encode_state};
+pub use v1::{
+    decode_envelope, decode_reply, decode_snapshot, decode_state, encode_envelope, encode_reply, encode_snapshot,
+    encode_state,
+};
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -188,6 +188,9 @@ impl Group {
     }
 }
 
+/// Rows the new version wrote, as the count before a restore says.
+pub const LOSS: u64 = 17;
+
 /// What a setting was before anybody touched it.
 pub fn original(action: &Action) -> &'static str {
     match action.kind() {
@@ -201,6 +204,11 @@ pub fn good(assignment: &Assignment) -> OutcomeResult {
     let mut outputs = BTreeMap::new();
     if let Action::CloseGrant(a) = &assignment.step.action {
         outputs.insert(format!("judge.{}", a.database), "26".to_owned());
+    }
+    if let Action::ProveNoWriters(a) = &assignment.step.action
+        && assignment.plan.restore.iter().any(|s| s.id == assignment.step.id)
+    {
+        outputs.insert(format!("loss.{}", a.database), LOSS.to_string());
     }
     OutcomeResult::Done {
         evidence: format!("{} seen", assignment.step.action.kind()),

@@ -6,6 +6,7 @@
 pub mod drive;
 pub mod generate;
 pub mod oracle;
+pub mod recover;
 
 use lockkeeper_core::{
     cluster::{ClusterSpec, read_cluster},

@@ -15,6 +15,8 @@ pub struct Oracle {
     running: BTreeMap<DatabaseName, (MemberName, Token)>,
     aborted: bool,
     no_return: bool,
+    restoring: bool,
+    accepted: Option<u64>,
     /// What closing the last grant read.
     left: BTreeMap<DatabaseName, Option<String>>,
     /// Databases whose tool was started under the last grant.
@@ -66,6 +68,12 @@ impl Oracle {
                 assert!(!self.no_return, "no_silent_way_back: abort past the point of no return");
                 self.aborted = true;
             }
+            Command::Restore { accept_loss, .. } => {
+                assert!(self.no_return, "a restore before the point of no return");
+                assert!(self.running.is_empty(), "a restore with a holder that is not proven out");
+                self.restoring = true;
+                self.accepted = accept_loss.or(self.accepted);
+            }
             Command::Finish { .. } => {
                 let done = after.history.back().expect("finish moves it to the history");
                 assert!(done.owed.values().all(|o| !o.state.is_open()), "owed_settled");
@@ -76,8 +84,12 @@ impl Oracle {
                 if matches!(done.status, Status::Completed { .. }) {
                     assert!(self.upgrades_done.values().all(|n| *n == 1), "success_is_proven");
                 }
+                let restored = matches!(done.status, Status::Restored { .. });
+                assert_eq!(restored, self.restoring, "a restore ends as one, and nothing else does");
                 self.aborted = false;
                 self.no_return = false;
+                self.restoring = false;
+                self.accepted = None;
             }
             _ => {}
         }
@@ -104,12 +116,28 @@ impl Oracle {
     fn assigned(&mut self, before: &State, rollout: &Rollout, id: StepId, member: &MemberName) {
         let step = rollout.step(id).expect("assigned steps exist");
         let old = before.rollout.as_ref().expect("assignments need a rollout");
-        let forward = u32::try_from(rollout.plan.steps.len()).unwrap() >= id.0;
+        let plan = &rollout.plan;
+        let list =
+            [&plan.steps, &plan.undo, &plan.restore].into_iter().find(|l| l.iter().any(|s| s.id == id));
+        let list = list.expect("a step is on one way");
+        let forward = list == &plan.steps;
         let kind = step.action.kind();
         if self.aborted {
             assert!(!forward || kind == ActionKind::CloseGrant, "abort_is_final: {kind} after an abort");
         }
+        if self.restoring {
+            assert!(list == &plan.restore, "restore_is_final: {kind} after a restore");
+        } else {
+            assert!(list != &plan.restore, "no_silent_way_back: {kind} of the restore that nobody asked for");
+        }
+        let is = |old: &Rollout, what: &dyn Fn(&Action) -> bool| -> Vec<StepPhase> {
+            list.iter().filter(|s| what(&s.action)).map(|s| old.steps[&s.id].phase.clone()).collect()
+        };
+        let all_done = |old: &Rollout, what: &dyn Fn(&Action) -> bool| {
+            is(old, what).iter().all(|p| matches!(p, StepPhase::Done { .. }))
+        };
         match &step.action {
+            Action::RestoreDatabase(_) => self.restores(old, &all_done),
             Action::UpgradeDatabase(a) => {
                 self.no_return = true;
                 self.tried.insert(a.database.clone());
@@ -122,28 +150,45 @@ impl Oracle {
                 );
                 let kinds = [ActionKind::ProveBackup, ActionKind::ShutDoor, ActionKind::AdmitHolder];
                 for needed in kinds {
-                    assert!(all_done(old, |s| s.kind() == needed), "{needed} before the upgrade");
+                    assert!(all_done(old, &|s| s.kind() == needed), "{needed} before the upgrade");
                 }
             }
             Action::StopService(a) => {
                 let drains = |x: &Action| matches!(x, Action::Drain(d) if d.member == a.member);
-                assert!(all_done(old, drains), "drained_before_stop");
+                assert!(all_done(old, &drains), "drained_before_stop");
             }
-            Action::Admit(a) if forward => {
+            Action::Admit(a) if list != &plan.undo => {
                 let proves = |x: &Action| matches!(x, Action::Prove(p) if p.member == a.member);
-                assert!(all_done(old, proves), "proven_before_admit");
+                assert!(all_done(old, &proves), "proven_before_admit");
             }
             Action::StartService(a) => {
                 for other in old.plan.targets.members.keys().filter(|m| **m != a.member) {
-                    let starting =
-                        is(old, forward, |x| matches!(x, Action::StartService(s) if s.member == *other));
-                    let proving = is(old, forward, |x| matches!(x, Action::Prove(p) if p.member == *other));
+                    let starting = is(old, &|x| matches!(x, Action::StartService(s) if s.member == *other));
+                    let proving = is(old, &|x| matches!(x, Action::Prove(p) if p.member == *other));
                     let inside = starting.iter().any(|p| begun(p)) && !proving.iter().all(|p| settled(p));
                     assert!(!inside, "serial_start: {} starts while {other} is inside", a.member);
                 }
             }
             _ => {}
         }
+    }
+}
+
+impl Oracle {
+    /// Everybody is out and stopped by the restore itself, nothing of the way forward is under way, the door is shut by
+    /// it, and what is given up was accepted to the row.
+    fn restores(&self, old: &Rollout, done: &dyn Fn(&Rollout, &dyn Fn(&Action) -> bool) -> bool) {
+        for needed in
+            [ActionKind::Drain, ActionKind::StopService, ActionKind::ProveNoWriters, ActionKind::ShutDoor]
+        {
+            assert!(done(old, &|a| a.kind() == needed), "{needed} before the restore");
+        }
+        let busy =
+            old.plan.steps.iter().any(|s| matches!(old.steps[&s.id].phase, StepPhase::Assigned { .. }));
+        assert!(!busy, "a step of the way forward is under way");
+        let admits = old.plan.steps.iter().filter(|s| s.action.kind() == ActionKind::Admit);
+        let served = admits.map(|s| old.steps[&s.id].attempt.0).any(|tries| tries > 0);
+        assert!(!served || self.accepted == Some(super::drive::LOSS), "a loss that nobody accepted");
     }
 }
 
@@ -158,15 +203,6 @@ impl Tokens for Rollout {
             _ => None,
         }
     }
-}
-
-fn is(rollout: &Rollout, forward: bool, what: impl Fn(&Action) -> bool) -> Vec<StepPhase> {
-    let list = if forward { &rollout.plan.steps } else { &rollout.plan.undo };
-    list.iter().filter(|s| what(&s.action)).map(|s| rollout.steps[&s.id].phase.clone()).collect()
-}
-
-fn all_done(rollout: &Rollout, what: impl Fn(&Action) -> bool) -> bool {
-    is(rollout, true, what).iter().all(|p| matches!(p, StepPhase::Done { .. }))
 }
 
 fn begun(phase: &StepPhase) -> bool {

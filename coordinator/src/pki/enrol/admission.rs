@@ -54,8 +54,7 @@ pub fn admit(state: &State, ask: &JoinAsk, now: LogTime) -> Result<Admission, En
             Some(_) | None => Err(EnrolError::UsedToken),
         };
     }
-    let node_id = NodeId(state.nodes.values().map(|node| node.id.0).max().unwrap_or(0) + 1);
-    let incarnation = Incarnation(known.map_or(0, |node| node.incarnation.0) + 1);
+    let (node_id, incarnation) = (state.next_node(), state.next_incarnation(&ask.member));
     Ok(Admission::New(Enrol {
         member: ask.member.clone(),
         node_id,

@@ -1,6 +1,6 @@
 //! The new machine's side of enrolment.
 
-use lockkeeper_core::ids::{ClusterId, Digest, Incarnation, MemberName, NodeId};
+use lockkeeper_core::ids::{ClusterId, Digest, Generation, Incarnation, MemberName, NodeId};
 use lockkeeper_proto::pb::enrol_client::EnrolClient;
 use lockkeeper_proto::pb::{JoinRequest, JoinResponse};
 use lockkeeper_proto::transport::{
@@ -40,6 +40,8 @@ pub struct Joined {
     pub member: MemberName,
     /// Its identity's incarnation.
     pub incarnation: Incarnation,
+    /// The group's generation.
+    pub generation: Generation,
     /// Certificate, key and roots.
     pub credentials: Credentials,
     /// Set when it is to be a voter.
@@ -103,6 +105,10 @@ fn accept(answer: JoinResponse, token: &JoinToken, key: &PrivateKey) -> Result<J
         return Err(bad("its roots do not include the one the token names"));
     }
     let incarnation = Incarnation(answer.incarnation);
+    let generation = Generation(answer.generation);
+    if generation == Generation(0) {
+        return Err(bad("it names no generation"));
+    }
     let (chain, roots) = (answer.chain, answer.roots);
     let credentials = Credentials { cluster: token.cluster.clone(), chain, key: key.to_der(), roots };
     let unusable = |error: TransportError| EnrolError::BadAnswer(error.to_string());
@@ -123,6 +129,7 @@ fn accept(answer: JoinResponse, token: &JoinToken, key: &PrivateKey) -> Result<J
         node_id: NodeId(answer.node_id),
         member: token.member.clone(),
         incarnation,
+        generation,
         credentials,
         issuing: issuing.transpose()?,
         peers,

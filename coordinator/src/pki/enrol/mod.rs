@@ -11,7 +11,7 @@ pub use client::{Joined, Joiner, join};
 pub use error::EnrolError;
 pub use service::{EnrolServer, EnrolService, enrol_service};
 
-use lockkeeper_core::ids::{ClusterId, Digest, Incarnation, MemberName, NodeId};
+use lockkeeper_core::ids::{ClusterId, Digest, Generation, Incarnation, MemberName, NodeId};
 use std::net::SocketAddr;
 
 use super::authority::IssuingCa;
@@ -45,6 +45,8 @@ pub struct Admitted {
     pub node_id: NodeId,
     /// Its identity's incarnation.
     pub incarnation: Incarnation,
+    /// The group's generation.
+    pub generation: Generation,
     /// Its certificate, then the issuer without the root; DER.
     pub chain: Vec<Vec<u8>>,
     /// Every root the group trusts; DER.

@@ -92,6 +92,7 @@ fn answer(admitted: Admitted) -> JoinResponse {
     JoinResponse {
         node_id: admitted.node_id.0,
         incarnation: admitted.incarnation.0,
+        generation: admitted.generation.0,
         chain: admitted.chain,
         roots: admitted.roots,
         issuing: admitted.issuing.map(|issuing| pb::IssuingAuthority {

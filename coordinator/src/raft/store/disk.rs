@@ -104,6 +104,27 @@ pub(super) fn open_backend(backend: impl StorageBackend) -> Result<Database, Sto
     builder().create_with_backend(backend).map_err(StoreError::engine("open the store"))
 }
 
+/// Opens a copy of the file in memory. Needs no lock, and writes nothing to the file.
+pub(super) fn open_copy(path: &Path) -> Result<Database, StoreError> {
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+        _ => StoreError::File { path: path.to_owned(), source },
+    };
+    let bytes = std::fs::read(path).map_err(failed)?;
+    if bytes.is_empty() {
+        // The engine would make an empty store of it.
+        return Err(StoreError::damaged("the file is empty"));
+    }
+    let memory = redb::backends::InMemoryBackend::new();
+    memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes)).map_err(failed)?;
+    let mut database = open_backend(memory)?;
+    // A store that was closed is not compared with its checksums when it is opened; a copy need not be so fast.
+    match database.check_integrity().map_err(StoreError::engine("check the copy"))? {
+        true => Ok(database),
+        false => Err(StoreError::damaged("its pages do not fit their checksums")),
+    }
+}
+
 /// Whose store it is; none if its creation was never finished.
 pub(super) fn read_marker(database: &Database) -> Result<Option<Marker>, StoreError> {
     let doing = "read the store's marker";

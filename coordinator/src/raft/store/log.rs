@@ -16,7 +16,7 @@ use std::ops::{Bound, RangeBounds};
 impl Store {
     /// Entries from `start` to before `end`, as far as the log has them, until they have `bytes_max` bytes; at least
     /// one.
-    fn read_log(&self, start: u64, end: u64, bytes_max: usize) -> io::Result<Vec<OrEntry>> {
+    pub(super) fn read_log(&self, start: u64, end: u64, bytes_max: usize) -> io::Result<Vec<OrEntry>> {
         let (start, end, tail_first) = {
             let shared = self.shared();
             let first = shared.first;

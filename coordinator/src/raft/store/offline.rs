@@ -5,7 +5,7 @@ use super::super::marker::Marker;
 use super::super::stored::{Record, SnapshotRecord};
 use super::disk::{self, Change};
 use super::{Store, StoreError};
-use crate::raft::limits::SNAPSHOT_PIECE_BYTES;
+use crate::raft::limits::{COPY_ATTEMPTS, SNAPSHOT_PIECE_BYTES};
 use bytes::Bytes;
 use lockkeeper_core::ids::LogIndex;
 use lockkeeper_proto::wire::raft::{Entry, LogId, Membership, Payload, Seat, SnapshotMeta, Term, Vote};
@@ -25,8 +25,8 @@ pub struct Offline {
     pub last_log: Option<LogId>,
     /// The newest membership it holds, committed or not.
     pub membership: Membership,
-    snapshot: Option<(SnapshotMeta, Bytes)>,
-    entries: Vec<Entry>,
+    pub(super) snapshot: Option<(SnapshotMeta, Bytes)>,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// How far a log is replayed.
@@ -58,13 +58,34 @@ impl Offline {
     /// # Errors
     /// As [`Store::open`], but whosever store it is.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let database = disk::open_file(path, false)?;
-        let marker = disk::read_marker(&database)?.ok_or(StoreError::Unfinished)?;
-        let loaded = disk::load(&database)?;
+        Self::of(&disk::open_file(path, false)?)
+    }
+
+    /// Reads a copy of the store in memory: whether its node runs or not, and without changing a byte of the file.
+    ///
+    /// A copy of a file that is being written may be torn. That cannot pass for a store: every page of it is under a
+    /// checksum of the page above, all of which are compared when a store that was not closed is opened. A torn copy
+    /// is taken anew, [`COPY_ATTEMPTS`] times.
+    ///
+    /// # Errors
+    /// As [`Store::open`], except that it is never in use.
+    pub fn read_copy(path: &Path) -> Result<Self, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match disk::open_copy(path).and_then(|database| Self::of(&database)) {
+                Err(StoreError::Damaged { .. } | StoreError::Engine { .. }) if attempt < COPY_ATTEMPTS => attempt += 1,
+                read => return read,
+            }
+        }
+    }
+
+    fn of(database: &redb::Database) -> Result<Self, StoreError> {
+        let marker = disk::read_marker(database)?.ok_or(StoreError::Unfinished)?;
+        let loaded = disk::load(database)?;
         let snapshot = match loaded.snapshot {
             Some(record) => {
                 let state =
-                    disk::pieces(&database, record.id).map_err(StoreError::engine("read the snapshot"))?;
+                    disk::pieces(database, record.id).map_err(StoreError::engine("read the snapshot"))?;
                 if *blake3::hash(&state).as_bytes() != record.digest {
                     return Err(StoreError::damaged(format!("snapshot {}", record.id)));
                 }
@@ -73,7 +94,7 @@ impl Offline {
             None => None,
         };
         let end = loaded.last.map_or(0, |last| last.index.0 + 1);
-        let records = disk::entries(&database, loaded.first, end, usize::MAX)
+        let records = disk::entries(database, loaded.first, end, usize::MAX)
             .map_err(StoreError::engine("read the log"))?;
         let entries = records
             .iter()
@@ -96,6 +117,14 @@ impl Offline {
         })
     }
 
+    /// The last entry up to which is read.
+    pub(super) fn end(&self, upto: Upto) -> Option<LogIndex> {
+        match upto {
+            Upto::Committed => self.committed.map(|committed| committed.index),
+            Upto::Last => self.last_log.map(|last| last.index),
+        }
+    }
+
     /// Feeds an empty state machine with the snapshot and the entries after it. Returns the last index it has then.
     ///
     /// # Errors
@@ -109,10 +138,7 @@ impl Offline {
                 machine.applied(index);
             }
         }
-        let end = match upto {
-            Upto::Committed => self.committed.map(|committed| committed.index),
-            Upto::Last => self.last_log.map(|last| last.index),
-        };
+        let end = self.end(upto);
         for entry in &self.entries {
             let index = entry.id.index;
             if Some(index) <= done {

@@ -77,6 +77,9 @@ pub struct Proof {
     pub token: Token,
     /// By the database's clock, ISO 8601.
     pub proven_at: String,
+    /// Everything the database was and held, as one text (PostgreSQL: catalog and rows); a restore must give it again.
+    #[serde(default)]
+    pub content: String,
     /// What was compared, for people.
     pub evidence: String,
 }

@@ -84,28 +84,84 @@ impl BackupSet {
         Ok(Some(Self { directory: directory.to_owned(), manifest, digest }))
     }
 
-    /// Reads every byte again and compares it with the manifest.
+    /// Reads every byte again and compares it with the manifest. What is wrong is told by its kind: a file cut short, a
+    /// file with other bytes, a part of another set.
     pub fn verify(&self) -> Answer<u64> {
+        self.is_itself()?;
         let found = hash_files(&self.directory)?;
         for (name, entry) in &self.manifest.files {
             match found.get(name) {
                 None => return Err(damaged(&self.directory, format!("{name} is missing"))),
-                Some(there) if there.bytes != entry.bytes => {
-                    return Err(damaged(
-                        &self.directory,
-                        format!("{name} has {} bytes, the manifest says {}", there.bytes, entry.bytes),
-                    ));
-                }
-                Some(there) if there.blake3 != entry.blake3 => {
-                    return Err(damaged(&self.directory, format!("{name} was altered: its hash differs")));
-                }
-                Some(_equal) => {}
+                Some(there) if there == entry => {}
+                Some(there) => return Err(self.wrong(name, entry, there)),
             }
         }
         if let Some(name) = found.keys().find(|name| !self.manifest.files.contains_key(*name)) {
-            return Err(damaged(&self.directory, format!("{name} does not belong to it")));
+            return Err(DatabaseCode::BackupMixed
+                .refuse(format!("{}: {name} does not belong to it", self.directory.display())));
         }
         Ok(self.manifest.files.values().map(|entry| entry.bytes).sum())
+    }
+
+    /// Refuses a manifest that was put into the directory of another set.
+    pub fn is_itself(&self) -> Answer<()> {
+        let named = self.directory.file_name().unwrap_or_default().to_string_lossy();
+        // A set that was taken out of the way still is what it says.
+        let own = named == self.manifest.set || named.starts_with(&format!("{}.aside-", self.manifest.set));
+        if own {
+            return Ok(());
+        }
+        Err(DatabaseCode::BackupMixed.refuse(format!(
+            "{} holds the manifest of set {}",
+            self.directory.display(),
+            self.manifest.set
+        )))
+    }
+
+    fn wrong(&self, name: &str, entry: &FileEntry, there: &FileEntry) -> Refusal {
+        let here = self.directory.display();
+        if let Some(other) = self.neighbour_with(&there.blake3) {
+            return DatabaseCode::BackupMixed.refuse(format!("{here}: {name} is that of set {other}"));
+        }
+        if there.bytes < entry.bytes {
+            return DatabaseCode::BackupTruncated.refuse(format!(
+                "{here}: {name} has {} bytes, the manifest says {}",
+                there.bytes, entry.bytes
+            ));
+        }
+        DatabaseCode::BackupAltered.refuse(format!(
+            "{here}: {name} was altered: {} bytes, hash {}; the manifest says {} bytes, hash {}",
+            there.bytes, there.blake3, entry.bytes, entry.blake3
+        ))
+    }
+
+    /// The set beside this one that holds such a file.
+    fn neighbour_with(&self, file: &Digest) -> Option<String> {
+        let sets = BackupSet::all(self.directory.parent()?).ok()?;
+        let holds = |set: &&BackupSet| set.manifest.files.values().any(|entry| entry.blake3 == *file);
+        sets.iter()
+            .filter(|set| set.directory != self.directory)
+            .find(holds)
+            .map(|set| set.manifest.set.clone())
+    }
+
+    /// Every set below a directory whose manifest can be read, by name; drafts and what is no set are left out.
+    pub fn all(backups: &Path) -> Answer<Vec<Self>> {
+        let entries = match fs::read_dir(backups) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(place("list", backups, &error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| place("list", backups, &e))?.path();
+            let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if path.is_dir() && !hidden {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths.iter().filter_map(|path| BackupSet::open(path).ok().flatten()).collect())
     }
 
     /// The proof, if it is about this manifest.

@@ -76,11 +76,19 @@ pub enum DatabaseCode {
     ExecutorIsHolder,
     /// A login can enter although the door is shut.
     DoorLeaks,
+    /// A file of a backup set is shorter than it was.
+    BackupTruncated,
+    /// A file of a backup set has other bytes.
+    BackupAltered,
+    /// Parts of two backup sets.
+    BackupMixed,
+    /// A backup set was not proven in this rollout.
+    BackupUnproven,
 }
 
 impl DatabaseCode {
     /// Every code, in the order of its number.
-    pub const ALL: [DatabaseCode; 34] = [
+    pub const ALL: [DatabaseCode; 38] = [
         DatabaseCode::StaleToken,
         DatabaseCode::ForgottenNode,
         DatabaseCode::PreparedTransaction,
@@ -115,6 +123,10 @@ impl DatabaseCode {
         DatabaseCode::NoCredential,
         DatabaseCode::ExecutorIsHolder,
         DatabaseCode::DoorLeaks,
+        DatabaseCode::BackupTruncated,
+        DatabaseCode::BackupAltered,
+        DatabaseCode::BackupMixed,
+        DatabaseCode::BackupUnproven,
     ];
 
     /// The code as it is shown, and the name of its page.
@@ -154,6 +166,10 @@ impl DatabaseCode {
             DatabaseCode::NoCredential => "LK5232",
             DatabaseCode::ExecutorIsHolder => "LK5233",
             DatabaseCode::DoorLeaks => "LK5234",
+            DatabaseCode::BackupTruncated => "LK5235",
+            DatabaseCode::BackupAltered => "LK5236",
+            DatabaseCode::BackupMixed => "LK5237",
+            DatabaseCode::BackupUnproven => "LK5238",
         }
     }
 
@@ -194,6 +210,10 @@ impl DatabaseCode {
             DatabaseCode::NoCredential => "no-credential",
             DatabaseCode::ExecutorIsHolder => "executor-is-holder",
             DatabaseCode::DoorLeaks => "door-leaks",
+            DatabaseCode::BackupTruncated => "backup-truncated",
+            DatabaseCode::BackupAltered => "backup-altered",
+            DatabaseCode::BackupMixed => "backup-mixed",
+            DatabaseCode::BackupUnproven => "backup-unproven",
         }
     }
 
@@ -244,7 +264,11 @@ impl DatabaseCode {
             | DatabaseCode::Ledger
             | DatabaseCode::NoCredential
             | DatabaseCode::ExecutorIsHolder
-            | DatabaseCode::DoorLeaks => None,
+            | DatabaseCode::DoorLeaks
+            | DatabaseCode::BackupTruncated
+            | DatabaseCode::BackupAltered
+            | DatabaseCode::BackupMixed
+            | DatabaseCode::BackupUnproven => None,
         }
     }
 

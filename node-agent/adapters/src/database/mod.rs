@@ -176,6 +176,7 @@ pub(crate) enum Step<'a> {
     AdmitHolder,
     CloseGrant,
     OpenDoor,
+    RestoreDatabase(&'a DatabaseAction),
 }
 
 impl<'a> Step<'a> {
@@ -189,6 +190,7 @@ impl<'a> Step<'a> {
             Action::AdmitHolder(_) => Ok(Step::AdmitHolder),
             Action::CloseGrant(_) => Ok(Step::CloseGrant),
             Action::OpenDoor(_) => Ok(Step::OpenDoor),
+            Action::RestoreDatabase(action) => Ok(Step::RestoreDatabase(action)),
             Action::StageRelease(_)
             | Action::SwitchRelease(_)
             | Action::Drain(_)

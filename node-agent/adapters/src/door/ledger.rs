@@ -227,6 +227,29 @@ impl LedgerRows {
         })
     }
 
+    /// Whether the group may put a restored database in the place of the failed one: only behind a door it keeps shut,
+    /// with every grant closed. The ledger goes on with this token, above all that was ever shown here.
+    pub fn may_restore(&self, group: &ClusterId, token: Token) -> Answer<Standing> {
+        self.nobody_else(group)?;
+        self.fresh(group, token, "restore")?;
+        if let Some(row) = self.grants.iter().find(|row| row.is_not_closed()) {
+            return Err(DatabaseCode::GrantStillOpen.refuse(format!(
+                "grant {} of {} is {}; a restore waits until it is closed",
+                row.token,
+                row.member,
+                row.state.as_str()
+            )));
+        }
+        match self.door(group) {
+            Some(door) if door.state == DoorState::Shut && door.token == token => Ok(Standing::Again),
+            Some(door) if door.state == DoorState::Shut => Ok(Standing::New),
+            Some(door) => {
+                Err(DatabaseCode::DoorNotShut.refuse(format!("the door is {}", door.state.as_str())))
+            }
+            None => Err(DatabaseCode::DoorNotShut.refuse("the door was never shut by this group")),
+        }
+    }
+
     /// Refuses while another group holds a grant or the door, by its name.
     pub fn nobody_else(&self, group: &ClusterId) -> Answer<()> {
         if let Some(row) = self.grants.iter().find(|row| row.group != *group && row.is_not_closed()) {

@@ -135,7 +135,8 @@ impl Host for SystemHost {
             | Action::MintCredential(step)
             | Action::AdmitHolder(step)
             | Action::CloseGrant(step)
-            | Action::OpenDoor(step) => match self.engines.of(&work.targets, &step.database) {
+            | Action::OpenDoor(step)
+            | Action::RestoreDatabase(step) => match self.engines.of(&work.targets, &step.database) {
                 Ok(adapter) => adapter.precheck(work).await,
                 Err(failure) => Precheck::Unknown(failure.to_string()),
             },
@@ -161,7 +162,10 @@ impl Host for SystemHost {
             | Action::MintCredential(step)
             | Action::AdmitHolder(step)
             | Action::CloseGrant(step)
-            | Action::OpenDoor(step) => self.engines.of(&work.targets, &step.database)?.perform(work).await,
+            | Action::OpenDoor(step)
+            | Action::RestoreDatabase(step) => {
+                self.engines.of(&work.targets, &step.database)?.perform(work).await
+            }
         }
     }
 
@@ -189,7 +193,8 @@ impl Host for SystemHost {
                     | Action::MintCredential(_)
                     | Action::AdmitHolder(_)
                     | Action::CloseGrant(_)
-                    | Action::OpenDoor(_) => Err(HostCode::SpoolDamaged.failure(format!(
+                    | Action::OpenDoor(_)
+                    | Action::RestoreDatabase(_) => Err(HostCode::SpoolDamaged.failure(format!(
                         "{} never runs in a unit, but one was recorded",
                         work.action.kind()
                     ))),
@@ -222,7 +227,8 @@ impl Host for SystemHost {
             | Action::MintCredential(step)
             | Action::AdmitHolder(step)
             | Action::CloseGrant(step)
-            | Action::OpenDoor(step) => match self.engines.of(&work.targets, &step.database) {
+            | Action::OpenDoor(step)
+            | Action::RestoreDatabase(step) => match self.engines.of(&work.targets, &step.database) {
                 Ok(adapter) => adapter.postcheck(work).await,
                 Err(failure) => Postcheck::Refuted(failure),
             },

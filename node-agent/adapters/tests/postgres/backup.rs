@@ -40,14 +40,14 @@ async fn truncated_and_flipped_dumps_are_refused() {
     let dump = set.join("database.dump");
     let whole = std::fs::read(&dump).unwrap();
     std::fs::write(&dump, &whole[..whole.len() * 6 / 10]).unwrap();
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5235");
     // A truncated dump whose manifest was written over it: the restore notices.
     rollout.inputs.insert("backup.main.digest".into(), agree(&set).0);
     assert_eq!(prove(&bed, &rollout).await, "LK5220");
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
     std::fs::write(&dump, &flipped).unwrap();
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5236");
     std::fs::remove_file(&dump).unwrap();
     assert_eq!(prove(&bed, &rollout).await, "LK5221");
     assert_eq!(scratch(&bed), "0");
@@ -57,8 +57,29 @@ async fn truncated_and_flipped_dumps_are_refused() {
 async fn another_set_under_the_same_name_is_refused() {
     let (bed, rollout, set) = with_set().await;
     agree(&set);
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
-    assert_eq!(refused(&bed.adapter("n1"), &rollout.work("n1", Do::Prove, token(13))).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5236");
+    assert_eq!(refused(&bed.adapter("n1"), &rollout.work("n1", Do::Prove, token(13))).await, "LK5236");
+}
+
+/// A set of another rollout lies beside: neither its dump nor its manifest is taken for a part of this set.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_two_sets_are_refused() {
+    let (bed, rollout, set) = with_set().await;
+    let mut other = rollout.clone();
+    other.id = lockkeeper_core::ids::RolloutId(8);
+    bed.server.sql("appdb", "update record set body = 'changed' where id = 7");
+    let mut work = other.work("n1", Do::Backup, token(50));
+    let lockkeeper_core::plan::Action::Backup(action) = &mut work.action else { unreachable!() };
+    action.set = "set-8".into();
+    bed.adapter("n1").perform(&work).await.unwrap();
+    let theirs = set.with_file_name("set-8");
+    for part in ["database.dump", "manifest.json"] {
+        let own = std::fs::read(set.join(part)).unwrap();
+        std::fs::copy(theirs.join(part), set.join(part)).unwrap();
+        assert_eq!(prove(&bed, &rollout).await, "LK5237", "{part}");
+        std::fs::write(set.join(part), own).unwrap();
+    }
+    assert_eq!(scratch(&bed), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

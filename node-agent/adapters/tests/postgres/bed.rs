@@ -169,6 +169,7 @@ pub enum Do {
     Admit,
     Close,
     Open,
+    Restore,
 }
 
 /// Works of one rollout, with outputs handed on as the coordinator does.
@@ -215,6 +216,7 @@ impl Rollout {
                 Do::Admit => Action::AdmitHolder(action),
                 Do::Close => Action::CloseGrant(action),
                 Do::Open => Action::OpenDoor(action),
+                Do::Restore => Action::RestoreDatabase(action),
             },
             targets: Arc::new(Targets {
                 balancers: BTreeMap::new(),

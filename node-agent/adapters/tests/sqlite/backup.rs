@@ -24,7 +24,7 @@ async fn a_truncated_copy_is_refused() {
     let file = set.join("database.db");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() * 6 / 10]).unwrap();
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5235");
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn every_flipped_byte_is_refused() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1;
         std::fs::write(&file, &flipped).unwrap();
-        assert_eq!(prove(&bed, &rollout).await, "LK5221", "byte {at}");
+        assert_eq!(prove(&bed, &rollout).await, "LK5236", "byte {at}");
     }
     std::fs::write(&file, &bytes).unwrap();
     bed.adapter().perform(&rollout.work("n1", Do::Prove, token(13))).await.unwrap();
@@ -51,12 +51,12 @@ async fn every_flipped_byte_is_refused() {
 async fn an_altered_manifest_and_a_stray_file_are_refused() {
     let (bed, rollout, set) = with_set().await;
     std::fs::write(set.join("stray"), "x").unwrap();
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5237");
     std::fs::remove_file(set.join("stray")).unwrap();
     let manifest = set.join("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("\"rollout\": 7", "\"rollout\": 7 ")).unwrap();
-    assert_eq!(prove(&bed, &rollout).await, "LK5221");
+    assert_eq!(prove(&bed, &rollout).await, "LK5236");
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
     assert_eq!(prove(&bed, &rollout).await, "LK5221");
 }

@@ -139,6 +139,7 @@ pub enum Do {
     Admit,
     Close,
     Open,
+    Restore,
 }
 
 #[derive(Debug, Clone)]
@@ -182,6 +183,7 @@ impl Rollout {
                 Do::Admit => Action::AdmitHolder(action),
                 Do::Close => Action::CloseGrant(action),
                 Do::Open => Action::OpenDoor(action),
+                Do::Restore => Action::RestoreDatabase(action),
             },
             targets: Arc::new(Targets {
                 balancers: BTreeMap::new(),

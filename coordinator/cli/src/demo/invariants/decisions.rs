@@ -12,7 +12,7 @@ pub fn old_kept(evidence: &Evidence) -> Vec<String> {
 
 /// At an end nothing is owed, and the balancer has every server as it was. A halt leaves all as it is, on purpose.
 pub fn owed_settled(evidence: &Evidence) -> Vec<String> {
-    if !["completed", "aborted"].contains(&evidence.rollout.state.as_str()) {
+    if !["completed", "aborted", "restored"].contains(&evidence.rollout.state.as_str()) {
         return Vec::new();
     }
     let owed = evidence.rollout.owed.iter().filter(|owed| owed.state != "restored");
@@ -38,7 +38,7 @@ pub fn only_approved(evidence: &Evidence) -> Vec<String> {
     if !evidence.approvers.iter().any(|who| *who != evidence.rollout.by) {
         found.push(format!("started by {}, approved by {:?}", evidence.rollout.by, evidence.approvers));
     }
-    let planned = |id: u32| evidence.plan.steps.iter().chain(&evidence.plan.undo).any(|step| step.id.0 == id);
+    let planned = |id: u32| evidence.plan.every_step().any(|step| step.id.0 == id);
     let others = evidence.rollout.steps.iter().filter(|step| !planned(step.id));
     found.extend(others.map(|step| format!("step {} ({}) is not in the plan", step.id, step.action)));
     found

@@ -142,7 +142,7 @@ pub fn one_executor(evidence: &Evidence) -> Vec<String> {
 pub fn nobody_forgotten(evidence: &Evidence) -> Vec<String> {
     let version = match evidence.rollout.state.as_str() {
         "completed" => evidence.plan.to.as_str(),
-        "aborted" => evidence.plan.from.as_str(),
+        "aborted" | "restored" => evidence.plan.from.as_str(),
         _no_end => return Vec::new(),
     };
     let mut found = Vec::new();

@@ -23,9 +23,9 @@ pub(super) fn forward(plan: &Plan) -> Vec<Line> {
     lines
 }
 
-/// The way back.
-pub(super) fn back(plan: &Plan) -> Vec<Line> {
-    side_by_side(plan, &plan.undo)
+/// A way back.
+pub(super) fn back(plan: &Plan, steps: &[Step]) -> Vec<Line> {
+    side_by_side(plan, steps)
 }
 
 /// One line for each kind of step of a stage; the steps of a grant and those of a serial run are one line.

@@ -57,7 +57,13 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         say(line_text(line));
     }
     if report.point_of_no_return.is_some() {
-        say(format!("after it: forward, or restore of the whole set {}", report.sets.join(" ")));
+        say(format!(
+            "after it: forward, or restore of the whole set {} (lockkeeper restore)",
+            report.sets.join(" ")
+        ));
+        for line in &report.restore {
+            say(line_text(line));
+        }
     }
     say(String::new());
     let mut field = |name: &str, values: &[String]| {

@@ -41,6 +41,7 @@ pub(super) fn what(plan: &Plan, step: &Step) -> String {
         }
         Action::CloseGrant(_) => "shut the holder out".to_owned(),
         Action::OpenDoor(_) => "reopen the door".to_owned(),
+        Action::RestoreDatabase(a) => format!("restore {} beside, prove it, swap names", a.set),
         Action::Prove(prove) => format!("prove, settle {}", prove.settle),
         Action::Run(run) => {
             run.command.argv.first().map_or("run".to_owned(), |program| format!("run {program}"))

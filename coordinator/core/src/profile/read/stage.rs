@@ -148,7 +148,7 @@ fn kind(item: &Item<'_>) -> Option<ActionKind> {
                     FaultCode::ReservedStep,
                     format!("the planner itself places {kind:?}", kind = kind.as_str()),
                 )
-                .help("delete it: every upgrade-database gets its grant's steps around it"),
+                .help("delete it: every upgrade-database gets its grant's steps around it, and a restore behind it"),
             );
             None
         }
@@ -164,9 +164,16 @@ fn kind(item: &Item<'_>) -> Option<ActionKind> {
     }
 }
 
-/// Steps of a grant: leaving one out or putting it elsewhere would break the grant, so no profile may.
+/// Steps of a grant and the restore: leaving one out or putting it elsewhere would break the grant or the fixed order
+/// of a restore, so no profile may.
 const fn reserved(kind: ActionKind) -> bool {
-    matches!(kind, ActionKind::MintCredential | ActionKind::AdmitHolder | ActionKind::CloseGrant)
+    matches!(
+        kind,
+        ActionKind::MintCredential
+            | ActionKind::AdmitHolder
+            | ActionKind::CloseGrant
+            | ActionKind::RestoreDatabase
+    )
 }
 
 /// What a kind of step is repeated for.
@@ -184,7 +191,8 @@ const fn natural(kind: ActionKind) -> On {
         | ActionKind::Backup
         | ActionKind::ProveBackup
         | ActionKind::ShutDoor
-        | ActionKind::OpenDoor => On::Database,
+        | ActionKind::OpenDoor
+        | ActionKind::RestoreDatabase => On::Database,
         ActionKind::MintCredential
         | ActionKind::AdmitHolder
         | ActionKind::UpgradeDatabase

@@ -80,9 +80,12 @@ fn check_phase(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
 
 fn check_direction(rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
     let right = match rollout.status {
-        Status::Running => !rollout.is_undo(step.id),
-        Status::Aborting => rollout.is_undo(step.id),
-        Status::Paused { .. } | Status::Halted { .. } | Status::Completed { .. } | Status::Aborted { .. } => false,
+        Status::Running | Status::Aborting | Status::Restoring => rollout.way_of(step.id) == rollout.way(),
+        Status::Paused { .. }
+        | Status::Halted { .. }
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => false,
     };
     if right { Ok(()) } else { Err(Rejection::WrongState { status: rollout.status.word().to_owned() }) }
 }
@@ -134,7 +137,7 @@ pub(super) fn set_executor(
     }
     // An unsettled assignment may be frozen in front of its effect: until its agent's last word is committed, no
     // other agent acts on the target.
-    let busy = rollout.plan.steps.iter().chain(&rollout.plan.undo).any(|s| {
+    let busy = rollout.plan.every_step().any(|s| {
         s.target.shared().as_ref() == Some(target)
             && !matches!(s.who, Who::Holder(_))
             && rollout.record(s.id).is_some_and(|r| matches!(r.phase, StepPhase::Assigned { .. }))

@@ -4,7 +4,7 @@ use super::{At, active, active_is, grant, outcome, takeover};
 use crate::{
     identity::Right,
     ids::{RolloutId, StepId},
-    plan::Action,
+    plan::{Action, Way},
     plant::{self, Plant},
     rollout::{
         command::{HaltCause, Verdict},
@@ -124,16 +124,22 @@ pub(super) fn go_on_if_mended(rollout: &mut Rollout) {
     }
 }
 
-fn go_on(rollout: &mut Rollout) {
-    rollout.status = if rollout.abort.is_some() { Status::Aborting } else { Status::Running };
+pub(super) fn go_on(rollout: &mut Rollout) {
+    rollout.status = match rollout.way() {
+        Way::Forward => Status::Running,
+        Way::Undo => Status::Aborting,
+        Way::Restore => Status::Restoring,
+    };
 }
 
 /// Failed steps that keep the rollout from going on in its present direction.
 pub(in crate::rollout) fn failed_steps(rollout: &Rollout) -> impl Iterator<Item = StepId> + '_ {
-    let back = rollout.abort.is_some();
+    let way = rollout.way();
     rollout.steps.iter().filter_map(move |(id, record)| {
         let failed = matches!(record.phase, StepPhase::Failed { .. });
-        let matters = !back || rollout.is_undo(*id) || rollout.step(*id).is_some_and(|s| matches!(s.action, Action::CloseGrant(_)));
+        let matters = way == Way::Forward
+            || rollout.way_of(*id) == way
+            || rollout.step(*id).is_some_and(|s| matches!(s.action, Action::CloseGrant(_)));
         (failed && matters).then_some(*id)
     })
 }

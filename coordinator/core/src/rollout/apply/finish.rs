@@ -3,6 +3,7 @@
 use super::{At, active_is};
 use crate::{
     ids::RolloutId,
+    plan::Way,
     plant::{self, Plant},
     rollout::{
         limits,
@@ -15,8 +16,11 @@ use std::sync::Arc;
 pub(super) fn finish(state: &mut State, at: &At<'_>, id: RolloutId) -> Result<RolloutId, Rejection> {
     let rollout = active_is(state, id)?;
     may_finish(rollout)?;
-    let back = rollout.abort.is_some();
-    rollout.status = if back { Status::Aborted { at: at.time } } else { Status::Completed { at: at.time } };
+    rollout.status = match rollout.way() {
+        Way::Forward => Status::Completed { at: at.time },
+        Way::Undo => Status::Aborted { at: at.time },
+        Way::Restore => Status::Restored { at: at.time },
+    };
     rollout.note(at.index, at.time, None, rollout.status.word());
     if let Some(done) = state.rollout.take() {
         if state.history.len() >= limits::ROLLOUTS_KEPT {
@@ -29,9 +33,7 @@ pub(super) fn finish(state: &mut State, at: &At<'_>, id: RolloutId) -> Result<Ro
 
 /// Whether everything is settled, or what is not.
 pub(in crate::rollout) fn may_finish(rollout: &Rollout) -> Result<(), Rejection> {
-    let back = rollout.abort.is_some();
-    let list = if back { &rollout.plan.undo } else { &rollout.plan.steps };
-    if let Some(open) = list.iter().find(|s| !rollout.is_settled(s.id)) {
+    if let Some(open) = rollout.way_steps().iter().find(|s| !rollout.is_settled(s.id)) {
         return Err(Rejection::Unsettled(open.id));
     }
     let under_way =

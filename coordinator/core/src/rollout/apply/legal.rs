@@ -14,20 +14,29 @@ pub enum StatusKind {
     Paused,
     Halted,
     Aborting,
+    Restoring,
 }
 
 impl StatusKind {
     /// Every kind an active rollout can have.
-    pub const ALL: [StatusKind; 4] =
-        [StatusKind::Running, StatusKind::Paused, StatusKind::Halted, StatusKind::Aborting];
+    pub const ALL: [StatusKind; 5] = [
+        StatusKind::Running,
+        StatusKind::Paused,
+        StatusKind::Halted,
+        StatusKind::Aborting,
+        StatusKind::Restoring,
+    ];
 
     /// The kind of a status. Final ones are never active: `finish` moves such a rollout to the history.
     pub const fn of(status: &Status) -> Self {
         match status {
-            Status::Running | Status::Completed { .. } | Status::Aborted { .. } => StatusKind::Running,
+            Status::Running | Status::Completed { .. } | Status::Aborted { .. } | Status::Restored { .. } => {
+                StatusKind::Running
+            }
             Status::Paused { .. } => StatusKind::Paused,
             Status::Halted { .. } => StatusKind::Halted,
             Status::Aborting => StatusKind::Aborting,
+            Status::Restoring => StatusKind::Restoring,
         }
     }
 }
@@ -52,8 +61,24 @@ pub const fn legality(status: Option<StatusKind>, command: CommandKind) -> Legal
     use StatusKind as S;
     match (command, status) {
         (C::Init | C::Enrol | C::TokenCreate | C::Announce | C::Approve, _) => Possible,
+        (C::Recover, _) => Possible,
         (C::SetCluster, None) => Possible,
         (C::SetCluster, Some(_)) => NeedsNone,
+        (
+            C::OperatorIssue
+            | C::OperatorRevoke
+            | C::MemberRemove
+            | C::MemberGone
+            | C::AddVoter
+            | C::Certificate
+            | C::CaRotate
+            | C::CaAdvance
+            | C::CaFinish,
+            _,
+        ) => Possible,
+        // Plans rest on what agents can do, so the floor stands still while one is carried out.
+        (C::RaiseFloor, None) => Possible,
+        (C::RaiseFloor, Some(_)) => NeedsNone,
         // A second `apply` is looked at further: the same plan attaches, another is told which one runs.
         (C::Apply, _) => Possible,
         (_, None) => NeedsRollout,
@@ -62,24 +87,27 @@ pub const fn legality(status: Option<StatusKind>, command: CommandKind) -> Legal
             Possible
         }
         (C::Elect, Some(S::Running)) => Possible,
-        (C::Elect, Some(S::Paused | S::Halted | S::Aborting)) => WrongState,
+        (C::Elect, Some(S::Paused | S::Halted | S::Aborting | S::Restoring)) => WrongState,
         (C::Pause, Some(S::Running)) => Possible,
-        (C::Pause, Some(S::Paused | S::Halted | S::Aborting)) => WrongState,
+        (C::Pause, Some(S::Paused | S::Halted | S::Aborting | S::Restoring)) => WrongState,
         (C::Resume, Some(S::Paused | S::Halted)) => Possible,
-        (C::Resume, Some(S::Running | S::Aborting)) => WrongState,
+        (C::Resume, Some(S::Running | S::Aborting | S::Restoring)) => WrongState,
         (C::Abort, Some(S::Running | S::Paused | S::Halted)) => Possible,
-        (C::Abort, Some(S::Aborting)) => WrongState,
+        (C::Abort, Some(S::Aborting | S::Restoring)) => WrongState,
         (C::Retry, Some(S::Running | S::Paused | S::Halted)) => Possible,
-        (C::Retry, Some(S::Aborting)) => WrongState,
+        (C::Retry, Some(S::Aborting | S::Restoring)) => WrongState,
         // Halting twice keeps the first cause, but a second lost holder still loses its grant.
         (C::Halt, Some(_)) => Possible,
-        (C::Finish, Some(S::Running | S::Aborting)) => Possible,
+        (C::Finish, Some(S::Running | S::Aborting | S::Restoring)) => Possible,
         (C::Finish, Some(S::Paused | S::Halted)) => WrongState,
         // Before the next grant is given, a person may still name another successor.
         (C::Takeover, Some(S::Running | S::Paused | S::Halted)) => Possible,
-        (C::Takeover, Some(S::Aborting)) => WrongState,
+        (C::Takeover, Some(S::Aborting | S::Restoring)) => WrongState,
         (C::Regrant, Some(S::Halted)) => Possible,
-        (C::Regrant, Some(S::Running | S::Paused | S::Aborting)) => WrongState,
+        (C::Regrant, Some(S::Running | S::Paused | S::Aborting | S::Restoring)) => WrongState,
+        // Saying it again while it restores is how a counted loss is accepted.
+        (C::Restore, Some(S::Paused | S::Halted | S::Restoring)) => Possible,
+        (C::Restore, Some(S::Running | S::Aborting)) => WrongState,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The group's own identity, nodes, join tokens and what agents announce.
 
-use super::At;
+use super::{At, recover};
 use crate::{
     identity::Right,
     ids::{ClusterId, ClusterName, Digest, Generation, MemberName},
@@ -53,18 +53,25 @@ pub(super) fn enrol(state: &mut State, at: &At<'_>, enrol: &Enrol) -> Result<(),
             }
         }
     }
-    if state.nodes.values().any(|n| n.id >= enrol.node_id) {
+    if enrol.node_id < state.next_node() {
         return Err(Rejection::InUse(format!("node id {} is not above all earlier ones", enrol.node_id)));
     }
     if let Some((name, _)) = state.nodes.iter().find(|(m, n)| **m != enrol.member && n.address == enrol.address) {
         return Err(Rejection::InUse(format!("address {} by {name}", enrol.address)));
     }
-    if let Some(old) = known {
-        if old.incarnation >= enrol.incarnation {
-            return Err(Rejection::InUse(format!("incarnation {} of {}", enrol.incarnation, enrol.member)));
-        }
-        state.revoked.insert((enrol.member.clone(), old.incarnation));
+    if state.trust.leaving.contains(&enrol.member) {
+        return Err(Rejection::InUse(format!("{} is still being removed", enrol.member)));
     }
+    if enrol.incarnation < state.next_incarnation(&enrol.member) {
+        return Err(Rejection::InUse(format!("incarnation {} of {}", enrol.incarnation, enrol.member)));
+    }
+    if let Some(old) = known {
+        state.revoked.insert((enrol.member.clone(), old.incarnation));
+        if let Some(rollout) = &mut state.rollout {
+            recover::identity_ends(rollout, at, &enrol.member);
+        }
+    }
+    state.trust.certificates.remove(&enrol.member);
     if let Some(token) = enrol.token.as_ref().and_then(|hash| state.join_tokens.get_mut(hash)) {
         token.used = Some(at.time);
     }
@@ -108,7 +115,12 @@ pub(super) fn announce(
     feature: u32,
     actions: &BTreeSet<ActionKind>,
 ) -> Result<(), Rejection> {
+    let floor = state.floor();
     let node = state.nodes.get_mut(member).ok_or_else(|| Rejection::UnknownMember(member.clone()))?;
+    // Commands it cannot read may be in the log already.
+    if feature < floor {
+        return Err(Rejection::FeatureMissing { needs: floor, has: feature });
+    }
     node.agent_version = agent_version.to_owned();
     node.feature = feature;
     node.actions = actions.clone();

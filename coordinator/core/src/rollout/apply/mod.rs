@@ -12,6 +12,9 @@ mod outcome;
 mod owed;
 mod plans;
 mod takeover;
+mod trust;
+mod recover;
+mod restore;
 
 use super::{
     command::{Command, Envelope, Reply},
@@ -20,6 +23,7 @@ use super::{
     state::{Rollout, State},
 };
 use crate::{
+    audit::AuditEntry,
     identity::{Actor, Right},
     ids::{LogIndex, RolloutId},
     plant::{self, Plant},
@@ -44,10 +48,15 @@ pub(super) struct At<'a> {
 
 /// Applies the command at `index`. The same prefix of commands gives the same state on every build.
 pub fn apply(state: &mut State, index: LogIndex, envelope: &Envelope) -> Reply {
+    apply_audited(state, index, envelope).0
+}
+
+/// [`apply`] with the entry it added to the audit; none for a request that was answered before.
+pub fn apply_audited(state: &mut State, index: LogIndex, envelope: &Envelope) -> (Reply, Option<AuditEntry>) {
     state.applied = index;
     state.time = state.time.max(envelope.time);
     if let Some((_, reply)) = state.requests.iter().find(|(id, _)| envelope.actor.is_some() && *id == envelope.id) {
-        return reply.clone();
+        return (reply.clone(), None);
     }
     if plant::is(Plant::ApplyDrifts) && plant::now_and_then() {
         state.audit.count += 1;
@@ -57,30 +66,21 @@ pub fn apply(state: &mut State, index: LogIndex, envelope: &Envelope) -> Reply {
         Ok(rollout) => Reply::Applied { index, rollout },
         Err(rejection) => Reply::Rejected(rejection),
     };
-    chain(state, index, envelope, &reply);
+    let entry = AuditEntry::new(&state.audit, index, state.time, envelope, &reply);
+    state.audit = entry.head();
     if envelope.actor.is_some() {
         if state.requests.len() >= limits::REQUESTS_KEPT {
             state.requests.pop_front();
         }
         state.requests.push_back((envelope.id.clone(), reply.clone()));
     }
-    reply
-}
-
-/// One link of the audit chain: the entry, its answer and the digest before it.
-fn chain(state: &mut State, index: LogIndex, envelope: &Envelope, reply: &Reply) {
-    let mut hash = blake3::Hasher::new();
-    hash.update(state.audit.digest.as_bytes());
-    hash.update(&index.0.to_le_bytes());
-    for part in [serde_json::to_vec(envelope), serde_json::to_vec(reply)] {
-        // Plain data with text keys always serialises; an empty part would only change the digest.
-        hash.update(&part.unwrap_or_default());
-    }
-    state.audit.count += 1;
-    state.audit.digest = hash.finalize().to_hex().to_string();
+    (reply, Some(entry))
 }
 
 fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<RolloutId>, Rejection> {
+    if command.feature() > state.floor() {
+        return Err(Rejection::FeatureMissing { needs: command.feature(), has: state.floor() });
+    }
     let status = state.rollout.as_ref().map(|r| StatusKind::of(&r.status));
     legal::check(status, command.kind(), state.rollout.as_ref())?;
     match command {
@@ -109,6 +109,9 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::Retry { step } => control::retry(state, at, *step)?,
         Command::AcceptOwed { key, reason } => owed::accept(state, at, key, reason)?,
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
+        Command::Trust(command) => trust::change(state, at, command)?,
+        Command::Recover { generation, lost, reason } => recover::recover(state, at, *generation, lost, reason)?,
+        Command::Restore { reason, accept_loss } => restore::restore(state, at, reason, *accept_loss)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
         Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,
         Command::Regrant { rollout, database } => takeover::regrant(state, at, *rollout, database)?,

@@ -21,8 +21,11 @@ pub(super) fn intent(state: &mut State, at: &At<'_>, attempt: &AttemptRef, captu
     // An intent precedes an effect, so it is refused where the effect is no longer wanted.
     let wanted = match rollout.status {
         Status::Running | Status::Paused { .. } => true,
-        Status::Aborting => rollout.is_undo(attempt.step),
-        Status::Halted { .. } | Status::Completed { .. } | Status::Aborted { .. } => false,
+        Status::Aborting | Status::Restoring => rollout.way_of(attempt.step) == rollout.way(),
+        Status::Halted { .. }
+        | Status::Completed { .. }
+        | Status::Aborted { .. }
+        | Status::Restored { .. } => false,
     };
     if !wanted {
         return Err(Rejection::WrongState { status: rollout.status.word().to_owned() });

@@ -2,7 +2,7 @@
 
 use super::At;
 use crate::{
-    cluster::ClusterSpec,
+    cluster::{ClusterSpec, Voters},
     identity::Right,
     ids::{Digest, PlanHash, RolloutId},
     plan::Plan,
@@ -26,6 +26,10 @@ pub(super) fn set_cluster(
     let digest = Digest::of(text.as_bytes());
     if state.config.as_ref().is_some_and(|c| c.digest == digest && c.profile == profile) {
         return Ok(());
+    }
+    // A list in the file is the whole truth about votes; `auto` leaves those a person added.
+    if matches!(spec.voters, Voters::List(_)) {
+        state.trust.votes.clear();
     }
     let version = state.config.as_ref().map_or(1, |c| c.version + 1);
     state.config = Some(Arc::new(Config {
@@ -65,7 +69,7 @@ pub(super) fn start(state: &mut State, at: &At<'_>, plan: &Plan) -> Result<Rollo
         check_approvals(state, plan, &actor.name)?;
     }
     let fresh = StepRecord { attempt: crate::ids::Attempt(0), phase: StepPhase::Pending };
-    let steps = plan.steps.iter().chain(&plan.undo).map(|s| (s.id, fresh.clone())).collect();
+    let steps = plan.every_step().map(|s| (s.id, fresh.clone())).collect();
     let id = RolloutId(at.index.0);
     let mut rollout = Rollout {
         id,
@@ -82,6 +86,7 @@ pub(super) fn start(state: &mut State, at: &At<'_>, plan: &Plan) -> Result<Rollo
         owed: BTreeMap::new(),
         outputs: BTreeMap::new(),
         abort: None,
+        restore: None,
         no_return: None,
         failures: 0,
         events: Vec::new(),
@@ -97,16 +102,23 @@ fn check_plan(plan: &Plan) -> Result<(), Rejection> {
     if crate::plan::hash(plan) != plan.hash {
         return Err(Rejection::BadPlan("its content does not have its hash".into()));
     }
-    let forward = plan.steps.len();
-    for (at, step) in plan.steps.iter().chain(&plan.undo).enumerate() {
+    let (forward, back) = (plan.steps.len(), plan.steps.len() + plan.undo.len());
+    for (at, step) in plan.every_step().enumerate() {
         let here = usize::try_from(step.id.0).ok();
         if here != Some(at + 1) {
             return Err(Rejection::BadPlan(format!("step {} stands at place {}", step.id, at + 1)));
         }
-        let undo = at >= forward;
+        // A step waits for earlier ones of its own way only.
+        let first = if at < forward {
+            1
+        } else if at < back {
+            forward + 1
+        } else {
+            back + 1
+        };
         let good = |after: &crate::ids::StepId| {
             let n = usize::try_from(after.0).unwrap_or(usize::MAX);
-            n >= 1 && n <= at && (n > forward) == undo
+            n >= first && n <= at
         };
         if let Some(bad) = step.after.iter().chain(&step.after_all).find(|after| !good(after)) {
             return Err(Rejection::BadPlan(format!("step {} cannot come after step {bad}", step.id)));
@@ -144,7 +156,10 @@ fn check_approvals(state: &State, plan: &Plan, starter: &str) -> Result<(), Reje
     let signed = state.approvals.get(&plan.hash).map(Vec::as_slice).unwrap_or_default();
     let four_eyes = plan.policy.four_eyes;
     // Whoever is root on a node is nobody in particular, so a rule that asks for two persons does not count them.
-    let counts = |name: &str| !(four_eyes && name.starts_with("uid:"));
+    // A signature does not outlive the trust in who gave it.
+    let revoked =
+        |name: &str| state.trust.operators.iter().any(|(n, o)| n.as_str() == name && o.revoked.is_some());
+    let counts = |name: &str| !(four_eyes && name.starts_with("uid:")) && !revoked(name);
     let found = u32::try_from(signed.iter().filter(|a| counts(&a.actor.name)).count()).unwrap_or(u32::MAX);
     if found < plan.policy.approvals {
         return Err(Rejection::NotApproved { found, needed: plan.policy.approvals });

@@ -11,7 +11,7 @@ use crate::{
     cluster::OnUpgraderLoss,
     identity::Right,
     ids::{DatabaseName, MemberName, RolloutId},
-    plan::{Action, SharedTarget},
+    plan::{self, Action, SharedTarget},
     plant::{self, Plant},
     rollout::{
         command::{HaltCause, Verdict},
@@ -98,6 +98,9 @@ pub(in crate::rollout) fn may_take_over(
     rollout: &Rollout,
     database: &DatabaseName,
 ) -> Result<Way, Rejection> {
+    if rollout.way() != plan::Way::Forward {
+        return Err(no(database, "the rollout goes back"));
+    }
     let grant = is_out(rollout, database)?;
     let upgrade =
         upgrade_step(rollout, database).ok_or_else(|| no(database, "the plan does not upgrade it"))?;

@@ -1,6 +1,6 @@
 //! Frozen structs of commands, format 1. Numbers and texts only; never edited after release.
 
-use super::malformed;
+use super::{malformed, trust::TrustV1};
 use crate::{
     identity::Actor,
     ids::{
@@ -52,6 +52,9 @@ enum CommandV1 {
     Finish { rollout: u64 },
     Takeover { database: String, to: Option<String>, reason: String },
     Regrant { rollout: u64, database: String },
+    Trust(TrustV1),
+    Recover { generation: u64, lost: Vec<String>, reason: String },
+    Restore { reason: String, accept_loss: Option<u64> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +92,7 @@ enum HaltV1 {
     UpgraderLost { member: String, database: String },
     NoAnswer { member: String, step: u32 },
     OwedDiffers { key: String },
+    Recovered { generation: u64 },
 }
 
 impl EnvelopeV1 {
@@ -118,7 +122,7 @@ impl EnvelopeV1 {
 }
 
 /// Reads a text as a checked name, role or word.
-fn text<T>(what: &'static str, value: &str) -> Result<T, StoredError>
+pub(super) fn text<T>(what: &'static str, value: &str) -> Result<T, StoredError>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
@@ -226,6 +230,7 @@ impl HaltV1 {
             }
             HaltCause::NoAnswer { member, step } => HaltV1::NoAnswer { member: member.into(), step: step.0 },
             HaltCause::OwedDiffers { key } => HaltV1::OwedDiffers { key: key.0 },
+            HaltCause::Recovered { generation } => HaltV1::Recovered { generation: generation.0 },
         }
     }
 
@@ -238,6 +243,7 @@ impl HaltV1 {
             }
             HaltV1::NoAnswer { member: m, step } => HaltCause::NoAnswer { member: member(&m)?, step: StepId(step) },
             HaltV1::OwedDiffers { key } => HaltCause::OwedDiffers { key: OwedKey(key) },
+            HaltV1::Recovered { generation } => HaltCause::Recovered { generation: Generation(generation) },
         })
     }
 }
@@ -303,6 +309,13 @@ impl CommandV1 {
             Command::Regrant { rollout, database } => {
                 CommandV1::Regrant { rollout: rollout.0, database: database.into() }
             }
+            Command::Trust(command) => CommandV1::Trust(TrustV1::of(command)),
+            Command::Recover { generation, lost, reason } => CommandV1::Recover {
+                generation: generation.0,
+                lost: lost.into_iter().map(String::from).collect(),
+                reason,
+            },
+            Command::Restore { reason, accept_loss } => CommandV1::Restore { reason, accept_loss },
         })
     }
 
@@ -372,6 +385,13 @@ impl CommandV1 {
             CommandV1::Regrant { rollout, database: d } => {
                 Command::Regrant { rollout: RolloutId(rollout), database: database(&d)? }
             }
+            CommandV1::Trust(command) => Command::Trust(command.thaw()?),
+            CommandV1::Recover { generation, lost, reason } => Command::Recover {
+                generation: Generation(generation),
+                lost: lost.iter().map(|name| member(name)).collect::<Result<_, _>>()?,
+                reason,
+            },
+            CommandV1::Restore { reason, accept_loss } => Command::Restore { reason, accept_loss },
         })
     }
 }

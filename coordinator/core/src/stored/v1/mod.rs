@@ -1,10 +1,15 @@
-//! Format 1: a version byte, then postcard of the frozen structs here (snapshots: JSON of the state).
+//! Format 1: a version byte, then postcard of the frozen structs here (snapshots: JSON of state and audit).
 
 mod command;
+mod trust;
 
 use super::StoredError;
-use crate::rollout::{Envelope, Reply, State};
+use crate::{
+    audit::Trail,
+    rollout::{Envelope, Reply, State},
+};
 use command::EnvelopeV1;
+use std::borrow::Cow;
 
 /// The version byte.
 const VERSION: u8 = 1;
@@ -44,12 +49,30 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, StoredError> {
     serde_json::from_slice(body("reply", bytes)?).map_err(|e| malformed("reply", e))
 }
 
-/// A snapshot's bytes.
+/// A snapshot's bytes: the state and the audit's entries beside it.
+pub fn encode_snapshot(state: &State, trail: &Trail) -> Vec<u8> {
+    json(&SnapshotV1 { state: Cow::Borrowed(state), audit: Cow::Borrowed(trail) })
+}
+
+/// State and audit from a snapshot's bytes.
+pub fn decode_snapshot(bytes: &[u8]) -> Result<(State, Trail), StoredError> {
+    let snapshot: SnapshotV1<'_> =
+        serde_json::from_slice(body("snapshot", bytes)?).map_err(|e| malformed("snapshot", e))?;
+    Ok((snapshot.state.into_owned(), snapshot.audit.into_owned()))
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SnapshotV1<'a> {
+    state: Cow<'a, State>,
+    audit: Cow<'a, Trail>,
+}
+
+/// A state's bytes.
 pub fn encode_state(state: &State) -> Vec<u8> {
     json(state)
 }
 
-/// A state from a snapshot's bytes.
+/// A state from its bytes.
 pub fn decode_state(bytes: &[u8]) -> Result<State, StoredError> {
     serde_json::from_slice(body("state", bytes)?).map_err(|e| malformed("state", e))
 }

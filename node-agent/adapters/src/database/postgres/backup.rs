@@ -3,7 +3,8 @@
 use super::{
     Found, Postgres,
     catalog::Description,
-    digest, identity,
+    digest::{self, Rows},
+    identity,
     ledger::{self, Server},
     restore::{DUMP, drop_database, properties, scratch_mark},
     session::{Purpose, Session},
@@ -22,7 +23,7 @@ use lockkeeper_core::plan::action::DatabaseAction;
 
 /// Rows written in tables of the application and in the catalogs that change with its structure, since the counters
 /// began. Vacuum and analyze do not move it.
-const COUNTER: &str = "
+pub(super) const COUNTER: &str = "
     select format('%s+%s since %s',
         (select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables
          where schemaname !~ '^pg_'),
@@ -145,7 +146,7 @@ impl Postgres {
             .await?;
         let compared = self.compare(&found, &target, &scratch).await;
         drop_database(&server.session, &scratch).await?;
-        let compared = compared?;
+        let (compared, content) = compared?;
         // The comparison is only worth something if the live side did not move meanwhile.
         self.still_good(work, &set, &target).await?;
         let proof = Proof {
@@ -153,6 +154,7 @@ impl Postgres {
             manifest: set.digest.clone(),
             rollout: work.rollout,
             token: work.token,
+            content,
             proven_at: target.value(NOW, &[]).await?,
             evidence: format!(
                 "{bytes} bytes re-read, restored as {scratch} and dropped again, equal in {compared}"
@@ -173,8 +175,8 @@ impl Postgres {
         })
     }
 
-    /// Catalog and rows of the live database and of the restored one.
-    async fn compare(&self, found: &Found, live: &Session, scratch: &str) -> Answer<String> {
+    /// Catalog and rows of the live database and of the restored one: what was compared, and its content as one text.
+    async fn compare(&self, found: &Found, live: &Session, scratch: &str) -> Answer<(String, String)> {
         let restored = Session::open(&found.primary.instance, scratch, &found.login, Purpose::ReadAll)
             .await?
             .ok_or_else(|| {
@@ -185,18 +187,24 @@ impl Postgres {
         if !differences.is_empty() {
             return Err(DatabaseCode::BackupDiffers.refuse(differences.join("; ")));
         }
-        let (tables, rows) = digest::compare(live, &restored).await?;
-        Ok(format!("{} lines of catalog, {tables} tables, {rows} rows", there.len()))
+        let (rows, restored) = futures::try_join!(Rows::read(live), Rows::read(&restored))?;
+        let differences = rows.differences(&restored);
+        if !differences.is_empty() {
+            return Err(DatabaseCode::BackupDiffers.refuse(differences.join("; ")));
+        }
+        let told = format!("{} lines of catalog, {}", there.len(), rows.told());
+        Ok((told, digest::content(&there, &rows)))
     }
 
     /// The set of this step: the one an earlier step of this rollout made, unaltered.
-    fn set_of(&self, work: &Work, action: &DatabaseAction) -> Answer<BackupSet> {
+    pub(super) fn set_of(&self, work: &Work, action: &DatabaseAction) -> Answer<BackupSet> {
         let directory = self.set_directory(action)?;
         let set = BackupSet::open(&directory)?.ok_or_else(|| {
             DatabaseCode::BackupDamaged.refuse(format!("{} holds no backup set", directory.display()))
         })?;
+        set.is_itself()?;
         match work.inputs.get(&self.key("digest")) {
-            Some(digest) if *digest != set.digest.0 => Err(DatabaseCode::BackupDamaged.refuse(format!(
+            Some(digest) if *digest != set.digest.0 => Err(DatabaseCode::BackupAltered.refuse(format!(
                 "{} is not the set that was taken: its manifest has digest {}, expected {digest}",
                 directory.display(),
                 set.digest

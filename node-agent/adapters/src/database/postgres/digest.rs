@@ -3,8 +3,11 @@
 //! Each row's text is hashed twice with 64 bits and summed: equal sums of equal counts mean equal rows, but for a
 //! chance of one in 2^100. It is no protection against somebody who wants a collision; the set's BLAKE3 is.
 
-use super::{session::Session, sql};
-use crate::database::{Answer, DatabaseCode};
+use super::{catalog::Description, session::Session, sql};
+use crate::database::Answer;
+
+/// How many differences are told; more would not help anybody.
+const TOLD: usize = 5;
 
 /// Tables with rows of the application: also partitions and unlogged ones, but not those of extensions.
 const TABLES: &str = "
@@ -20,37 +23,61 @@ const LARGE_OBJECTS: &str = "
         || coalesce(sum(hashtextextended(loid || ':' || pageno || ':' || encode(data, 'hex'), 0)::numeric), 0)
     from pg_largeobject";
 
-/// Compares every table of two databases, each in one snapshot. Answers tables and rows compared.
-pub async fn compare(live: &Session, restored: &Session) -> Answer<(usize, u64)> {
-    for session in [live, restored] {
+/// Every table with count and digest of its rows, and the large objects, in one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows(Vec<(String, String)>);
+
+impl Rows {
+    /// Reads every row.
+    pub async fn read(session: &Session) -> Answer<Self> {
         session.run("begin isolation level repeatable read read only").await?;
-    }
-    let tables = live.rows(TABLES, &[]).await?;
-    if tables != restored.rows(TABLES, &[]).await? {
-        return Err(DatabaseCode::BackupDiffers.refuse("the tables with rows are not the same"));
-    }
-    let mut rows = 0_u64;
-    for table in &tables {
-        let [Some(schema), Some(table)] = table.as_slice() else { continue };
-        let relation = format!("{}.{}", sql::name(schema), sql::name(table));
-        let query = format!(
-            "select count(*)::text || ' rows, ' || coalesce(sum(hashtextextended((lk_row.*)::text, 0)::numeric), 0) || ' '
-                 || coalesce(sum(hashtextextended((lk_row.*)::text, 1)::numeric), 0) from only {relation} lk_row"
-        );
-        rows += equal(&relation, live, restored, &query).await?;
-    }
-    equal("large objects", live, restored, LARGE_OBJECTS).await?;
-    for session in [live, restored] {
+        let mut all = Vec::new();
+        for table in session.rows(TABLES, &[]).await? {
+            let [Some(schema), Some(table)] = table.as_slice() else { continue };
+            let relation = format!("{}.{}", sql::name(schema), sql::name(table));
+            let query = format!(
+                "select count(*)::text || ' rows, ' || coalesce(sum(hashtextextended((lk_row.*)::text, 0)::numeric), 0) || ' '
+                     || coalesce(sum(hashtextextended((lk_row.*)::text, 1)::numeric), 0) from only {relation} lk_row"
+            );
+            let value = session.value(&query, &[]).await?;
+            all.push((relation, value));
+        }
+        all.push(("large objects".to_owned(), session.value(LARGE_OBJECTS, &[]).await?));
         session.run("commit").await?;
+        Ok(Self(all))
     }
-    Ok((tables.len(), rows))
+
+    /// The first differences, as seen from `self`; empty when both are equal.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let find = |rows: &Self, what: &str| {
+            rows.0.iter().find(|(name, _)| name == what).map(|(_, value)| value.clone())
+        };
+        let mut told = Vec::new();
+        for (what, there) in &self.0 {
+            match find(other, what) {
+                Some(beside) if beside == *there => {}
+                Some(beside) => {
+                    told.push(format!("{what}: live has {there}, the restored copy has {beside}"));
+                }
+                None => told.push(format!("{what} is not in the restored copy")),
+            }
+        }
+        let only = other.0.iter().filter(|(what, _)| find(self, what).is_none());
+        told.extend(only.map(|(what, _)| format!("{what} is only in the restored copy")));
+        told.truncate(TOLD);
+        told
+    }
+
+    /// Tables and rows, for people.
+    pub fn told(&self) -> String {
+        let count = |value: &String| value.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        let tables = self.0.len().saturating_sub(1);
+        let rows: u64 = self.0.iter().take(tables).map(|(_, value)| count(value)).sum();
+        format!("{tables} tables, {rows} rows")
+    }
 }
 
-async fn equal(what: &str, live: &Session, restored: &Session, query: &str) -> Answer<u64> {
-    let (there, beside) = futures::try_join!(live.value(query, &[]), restored.value(query, &[]))?;
-    if there != beside {
-        return Err(DatabaseCode::BackupDiffers
-            .refuse(format!("{what}: live has {there}, the restored copy has {beside}")));
-    }
-    Ok(there.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0))
+/// One text for everything a database is and holds; equal for equal databases, whatever they are called.
+pub fn content(catalog: &Description, rows: &Rows) -> String {
+    blake3::hash(format!("{catalog:?}{rows:?}").as_bytes()).to_hex()[..32].to_owned()
 }

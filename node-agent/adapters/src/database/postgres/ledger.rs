@@ -13,7 +13,7 @@ use crate::{
 };
 use lockkeeper_core::ids::{ClusterId, Generation, LogIndex, RolloutId, Token};
 use std::collections::BTreeSet;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{error::SqlState, types::ToSql};
 
 /// Name of the ledger's database.
 pub const LEDGER: &str = "lockkeeper";
@@ -288,6 +288,32 @@ impl<'s> Act<'s> {
                 ],
             )
             .await?;
+        Ok(())
+    }
+
+    /// Goes on with the database that is called `name` now: grants and door follow it, with the door as `row` says.
+    /// What was called so before keeps nothing but its audit.
+    pub async fn follow(&self, name: &str, row: &DoorRow) -> Answer<()> {
+        self.put_door(row).await?;
+        let found =
+            self.session.column("select oid::text from pg_database where datname = $1", &[&name]).await?;
+        let [database] = found.as_slice() else {
+            return Err(DatabaseCode::Ledger.refuse(format!("{name} is not there after the swap")));
+        };
+        let values: [&(dyn ToSql + Sync); 3] = [&self.place.system, &self.place.database, &database];
+        self.session
+            .rows(
+                "insert into ledger_1.target (system, database, name, timeline, address, fingerprint, instances)
+                 select system, $3, name, timeline, address, fingerprint, instances from ledger_1.target
+                 where system = $1 and database = $2",
+                &values,
+            )
+            .await?;
+        for table in ["upgrade_grant", "door"] {
+            let moved =
+                format!("update ledger_1.{table} set database = $3 where system = $1 and database = $2");
+            self.session.rows(&moved, &values).await?;
+        }
         Ok(())
     }
 

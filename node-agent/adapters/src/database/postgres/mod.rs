@@ -10,14 +10,16 @@ mod close;
 mod digest;
 mod dump;
 mod ledger;
+mod loss;
 mod open;
 mod principals;
 mod quiet;
 mod restore;
 mod session;
 mod shut;
-mod sql;
+pub(crate) mod sql;
 mod strangers;
+mod swap;
 mod tls;
 
 use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Refusal, Step, evidence};
@@ -153,7 +155,7 @@ impl Postgres {
 
     async fn look(&self, work: &Work) -> Answer<Precheck> {
         match Step::of(&work.action)? {
-            Step::ProveNoWriters => self.quiet_precheck().await,
+            Step::ProveNoWriters => self.quiet_precheck(work).await,
             Step::Backup(action) => self.backup_precheck(work, action).await,
             Step::ProveBackup(action) => self.prove_precheck(work, action).await,
             Step::ShutDoor => self.shut_precheck(work).await,
@@ -161,6 +163,7 @@ impl Postgres {
             Step::AdmitHolder => self.admit_precheck(work).await,
             Step::CloseGrant => self.close_precheck(work).await,
             Step::OpenDoor => self.open_precheck(work).await,
+            Step::RestoreDatabase(action) => self.swap_precheck(work, action).await,
         }
     }
 
@@ -174,12 +177,13 @@ impl Postgres {
             Step::AdmitHolder => self.admit_perform(work).await,
             Step::CloseGrant => self.close_perform(work).await,
             Step::OpenDoor => self.open_perform(work).await,
+            Step::RestoreDatabase(action) => self.swap_perform(work, action).await,
         }
     }
 
     async fn look_after(&self, work: &Work) -> Answer<Postcheck> {
         match Step::of(&work.action)? {
-            Step::ProveNoWriters => self.quiet_postcheck().await,
+            Step::ProveNoWriters => self.quiet_postcheck(work).await,
             Step::Backup(action) => self.backup_postcheck(work, action).await,
             Step::ProveBackup(action) => self.prove_postcheck(work, action).await,
             Step::ShutDoor => self.shut_postcheck(work).await,
@@ -190,6 +194,7 @@ impl Postgres {
             Step::AdmitHolder => self.admit_postcheck(work).await,
             Step::CloseGrant => self.close_postcheck(work).await,
             Step::OpenDoor => self.open_postcheck(work).await,
+            Step::RestoreDatabase(action) => self.swap_postcheck(work, action).await,
         }
     }
 

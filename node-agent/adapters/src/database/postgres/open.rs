@@ -93,7 +93,8 @@ impl Postgres {
             work.token,
             wanted.len()
         ));
-        Ok(Done { read_back: Some(read_back.to_text()?), ..done })
+        let outputs = [self.opened_mark(found).await?].into();
+        Ok(Done { read_back: Some(read_back.to_text()?), outputs, ..done })
     }
 }
 

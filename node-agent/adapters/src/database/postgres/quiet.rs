@@ -5,29 +5,35 @@ use super::{
     strangers::{self, SAMPLE_GAP, SAMPLES},
 };
 use crate::database::{Answer, evidence};
-use lockkeeper_agent::host::{Done, Postcheck, Precheck};
+use lockkeeper_agent::host::{Done, Postcheck, Precheck, Work};
 
 impl Postgres {
-    pub(super) async fn quiet_precheck(&self) -> Answer<Precheck> {
+    pub(super) async fn quiet_precheck(&self, work: &Work) -> Answer<Precheck> {
         // The proof is the whole step: what was seen is what is told.
-        Ok(Precheck::AlreadyDone(self.prove_no_writers().await?))
+        Ok(Precheck::AlreadyDone(self.prove_no_writers(work).await?))
     }
 
-    pub(super) async fn quiet_postcheck(&self) -> Answer<Postcheck> {
-        Ok(Postcheck::Proven(self.prove_no_writers().await?))
+    pub(super) async fn quiet_postcheck(&self, work: &Work) -> Answer<Postcheck> {
+        Ok(Postcheck::Proven(self.prove_no_writers(work).await?))
     }
 
-    async fn prove_no_writers(&self) -> Answer<Done> {
+    async fn prove_no_writers(&self, work: &Work) -> Answer<Done> {
         let found = self.find().await?;
         ledger::look(&found.primary, &found.place).await?;
         let reading = self.prove_quiet(&found, None, SAMPLES).await?;
-        Ok(evidence::done(format!(
-            "{}: in {} readings {} ms apart no session that can write and no prepared transaction{}",
+        let loss = self.loss(work, &found).await?;
+        let written = loss
+            .as_ref()
+            .map_or(String::new(), |(_, rows)| format!("; rows written since the door was reopened: {rows}"));
+        let mut done = evidence::done(format!(
+            "{}: in {} readings {} ms apart no session that can write and no prepared transaction{}{written}",
             self.spec.name,
             SAMPLES,
             SAMPLE_GAP.as_millis(),
             told(&reading)
-        )))
+        ));
+        done.outputs.extend(loss);
+        Ok(done)
     }
 
     /// Readings without a stranger, judged by one look at who can write: [`SAMPLES`] for a proof, one to fail early.

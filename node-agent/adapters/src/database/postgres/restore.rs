@@ -168,7 +168,7 @@ impl Postgres {
     /// Drops what this group left of scratch databases of this database, whoever crashed over them.
     pub(super) async fn sweep_scratch(&self, session: &Session, group: &ClusterId) -> Answer<()> {
         let mine = "select datname::text from pg_database where shobj_description(oid, 'pg_database') = $1
-                    and datname like 'lk\\_scratch\\_%'";
+                    and (datname like 'lk\\_scratch\\_%' or datname like 'lk\\_restore\\_%')";
         for name in session.column(mine, &[&scratch_mark(group)]).await? {
             drop_database(session, &name).await?;
         }

@@ -140,6 +140,7 @@ impl Sqlite {
                 manifest: set.digest.clone(),
                 rollout: work.rollout,
                 token: work.token,
+                content: live.counter(),
                 proven_at: content::value(&this.live_path()?, NOW)?,
                 evidence: format!(
                     "restored as {scratch}, found whole, equal in {}, removed again",
@@ -183,10 +184,11 @@ impl Sqlite {
         Ok(set.proof()?.filter(|proof| proof.token == work.token && proof.rollout == work.rollout))
     }
 
-    fn set_of(&self, work: &Work, directory: &Path) -> Answer<BackupSet> {
+    pub(super) fn set_of(&self, work: &Work, directory: &Path) -> Answer<BackupSet> {
         let set = BackupSet::open(directory)?.ok_or_else(|| no_set(directory))?;
+        set.is_itself()?;
         match work.inputs.get(&self.key("digest")) {
-            Some(digest) if *digest != set.digest.0 => Err(DatabaseCode::BackupDamaged.refuse(format!(
+            Some(digest) if *digest != set.digest.0 => Err(DatabaseCode::BackupAltered.refuse(format!(
                 "{} is not the set that was taken: its manifest has digest {}, expected {digest}",
                 directory.display(),
                 set.digest
@@ -225,7 +227,7 @@ impl Sqlite {
         Ok(PathBuf::from(&self.spec.backups))
     }
 
-    fn set_directory(&self, action: &DatabaseAction) -> Answer<PathBuf> {
+    pub(super) fn set_directory(&self, action: &DatabaseAction) -> Answer<PathBuf> {
         Ok(self.backups()?.join(&action.set))
     }
 

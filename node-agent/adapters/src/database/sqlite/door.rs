@@ -206,7 +206,8 @@ impl Sqlite {
             );
         }
         let done = evidence::done(format!("link current -> {linked}{}", self.diverted_told()?));
-        Ok(Done { read_back: Some(self.captured()?), ..done })
+        let outputs = [(self.opened_key(), Content::read(&self.place.file(&linked))?.counter())].into();
+        Ok(Done { read_back: Some(self.captured()?), outputs, ..done })
     }
 }
 

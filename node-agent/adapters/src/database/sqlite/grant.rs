@@ -195,7 +195,13 @@ impl Sqlite {
     }
 
     /// Fences the live file and makes `to` the live one.
-    fn replace_live(&self, act: &Act<'_>, door: &DoorRow, to: &str, mark: Option<Written>) -> Answer<()> {
+    pub(super) fn replace_live(
+        &self,
+        act: &Act<'_>,
+        door: &DoorRow,
+        to: &str,
+        mark: Option<Written>,
+    ) -> Answer<()> {
         if !self.place.file(to).exists() {
             return Err(DatabaseCode::DoorFiles.refuse(format!("{to} vanished before it became live")));
         }
@@ -209,7 +215,7 @@ impl Sqlite {
         act.put_door(&DoorRow { live: to.to_owned(), ..door.clone() })
     }
 
-    fn door(&self, work: &Work, rows: &LedgerRows) -> Answer<DoorRow> {
+    pub(super) fn door(&self, work: &Work, rows: &LedgerRows) -> Answer<DoorRow> {
         rows.door(&work.cluster)
             .cloned()
             .ok_or_else(|| DatabaseCode::DoorNotShut.refuse("the door was never shut by this group"))

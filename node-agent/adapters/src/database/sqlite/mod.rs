@@ -11,6 +11,7 @@ mod late;
 mod ledger;
 mod openers;
 mod place;
+mod restore;
 
 use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Step, evidence};
 use crate::door::ledger::{DoorState, LedgerRows};
@@ -149,10 +150,12 @@ impl Sqlite {
         }
     }
 
-    async fn no_writers(&self) -> Answer<Done> {
+    async fn no_writers(&self, work: &Work) -> Answer<Done> {
         let this = self.clone();
         let file = super::blocking(move || this.live_path()).await?;
-        Ok(evidence::done(self.prove_quiet(&file, DatabaseCode::ForgottenNode).await?))
+        let mut done = evidence::done(self.prove_quiet(&file, DatabaseCode::ForgottenNode).await?);
+        done.outputs.extend(self.on_files(work, move |this, work| this.loss(work, &file)).await?);
+        Ok(done)
     }
 
     fn minted(&self) -> Done {
@@ -165,7 +168,7 @@ impl Sqlite {
     async fn look(&self, work: &Work) -> Answer<Precheck> {
         match Step::of(&work.action)? {
             // The proof is the whole step: what was seen is what is told.
-            Step::ProveNoWriters => Ok(Precheck::AlreadyDone(self.no_writers().await?)),
+            Step::ProveNoWriters => Ok(Precheck::AlreadyDone(self.no_writers(work).await?)),
             Step::Backup(action) => self.backup_precheck(work, action).await,
             Step::ProveBackup(action) => self.prove_precheck(work, action).await,
             Step::ShutDoor => self.shut_precheck(work).await,
@@ -173,6 +176,7 @@ impl Sqlite {
             Step::AdmitHolder => self.admit_precheck(work).await,
             Step::CloseGrant => self.close_precheck(work).await,
             Step::OpenDoor => self.open_precheck(work).await,
+            Step::RestoreDatabase(action) => self.swap_precheck(work, action).await,
         }
     }
 
@@ -185,12 +189,13 @@ impl Sqlite {
             Step::AdmitHolder => self.admit_perform(work).await,
             Step::CloseGrant => self.close_perform(work).await,
             Step::OpenDoor => self.open_perform(work).await,
+            Step::RestoreDatabase(action) => self.swap_perform(work, action).await,
         }
     }
 
     async fn look_after(&self, work: &Work) -> Answer<Postcheck> {
         match Step::of(&work.action)? {
-            Step::ProveNoWriters => Ok(Postcheck::Proven(self.no_writers().await?)),
+            Step::ProveNoWriters => Ok(Postcheck::Proven(self.no_writers(work).await?)),
             Step::Backup(action) => self.backup_postcheck(work, action).await,
             Step::ProveBackup(action) => self.prove_postcheck(work, action).await,
             Step::ShutDoor => self.shut_postcheck(work).await,
@@ -198,6 +203,7 @@ impl Sqlite {
             Step::AdmitHolder => self.admit_postcheck(work).await,
             Step::CloseGrant => self.close_postcheck(work).await,
             Step::OpenDoor => self.open_postcheck(work).await,
+            Step::RestoreDatabase(action) => self.swap_postcheck(work, action).await,
         }
     }
 

@@ -56,6 +56,11 @@ impl Place {
         format!("{}-{}-{}.after.db", self.stem, token.generation.0, token.index.0)
     }
 
+    /// Name of the file a restore puts in the place of the failed one.
+    pub fn restored(&self, token: Token) -> String {
+        format!("{}-{}-{}.restored.db", self.stem, token.generation.0, token.index.0)
+    }
+
     /// Tells this directory from a copy of it: the inode stays with the original.
     pub fn inode(&self) -> Answer<u64> {
         fs::metadata(&self.directory)
