@@ -7,7 +7,7 @@ use super::{
     cluster_file::{self, Seat},
     fault::{FaultKind, FaultReport, Nemesis},
     layout::Layout,
-    ports,
+    ports::Ports,
     processes::Role,
 };
 use anyhow::Context as _;
@@ -69,7 +69,8 @@ pub async fn act(nemesis: &Nemesis<'_>) -> anyhow::Result<FaultReport> {
     let data = agents.layout.copy_data(member);
     copied(&agents.layout.agent_data(member), &data)?;
     copied(&data, &home.join("before"))?;
-    let agent = ports::free(1)?.into_iter().next().context("no free port")?;
+    let ports = Ports::reserve(1)?;
+    let agent = ports.addresses()?.into_iter().next().context("no free port")?;
     let seat = Seat { agent, ..original.clone() };
     let config = home.join("agent.toml");
     agents::write(&config, &cluster_file::agent_at(&seat, &data, &agents.layout.copy_socket(member)))?;

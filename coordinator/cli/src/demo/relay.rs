@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn whoever_is_cut_off_neither_calls_nor_is_called() {
-        let ports = crate::demo::ports::free(3).unwrap();
+        let reserved = crate::demo::ports::Ports::reserve(2).unwrap();
+        let ports = reserved.addresses().unwrap();
         let echo = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let member = MemberName::new("n1").unwrap();
         let seat = Seat { member: member.clone(), agent: echo.local_addr().unwrap(), address: ports[0], app: ports[1] };

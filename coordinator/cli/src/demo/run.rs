@@ -13,7 +13,7 @@ use super::{
     initial::Installed,
     invariants,
     layout::Layout,
-    ports,
+    ports::Ports,
     processes::{Processes, Role},
     progress,
     relay::Relays,
@@ -96,7 +96,9 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
     let layout = Layout::create(wish.keep.as_deref())?;
     let versions = Versions::new()?;
     let relayed = wish.fault == FaultKind::Partition;
-    let (front, seats) = seats(wish.members, relayed)?;
+    // Held to the end: an application's port stays its own while it is stopped.
+    let ports = ports_for(wish.members, relayed)?;
+    let (front, seats) = seats(&ports, wish.members, relayed)?;
     let relays = if relayed { Some(Relays::start(&seats)?) } else { None };
     let members: Vec<MemberName> = seats.iter().map(|seat| seat.member.clone()).collect();
     let processes = Processes::new(&layout, &members);
@@ -157,12 +159,15 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
     judge(layout, noted, &leads, fault, wish.keep.as_deref())
 }
 
-fn seats(members: u16, relayed: bool) -> anyhow::Result<(SocketAddr, Vec<Seat>)> {
-    let count = usize::from(members);
-    let mut free = ports::free((2 + usize::from(relayed)) * count + 1)?.into_iter();
+fn ports_for(members: u16, relayed: bool) -> anyhow::Result<Ports> {
+    Ports::reserve((2 + usize::from(relayed)) * usize::from(members) + 1)
+}
+
+fn seats(ports: &Ports, members: u16, relayed: bool) -> anyhow::Result<(SocketAddr, Vec<Seat>)> {
+    let mut free = ports.addresses()?.into_iter();
     let mut next = || free.next().context("too few free ports");
     let front = next()?;
-    let mut seats = Vec::with_capacity(count);
+    let mut seats = Vec::with_capacity(members.into());
     for number in 1..=members {
         let (agent, app) = (next()?, next()?);
         let address = if relayed { next()? } else { agent };
