@@ -56,7 +56,7 @@ Changes: one file at --ca-out (not replaced if it is there); the roots in this c
 Ctrl-C: it may or may not have been committed; look with `lockkeeper ca show`. Once it is, it goes on without this command.
 Exit codes: 0 introduced; 1 error; 4 rejected (LK3063: a roll-over is under way).
 Example:
-  lockkeeper ca rotate --ca-out /media/safe/library-root-2.pem --old-root /media/safe/library-root.pem
+  lockkeeper ca rotate --ca-out root-2.pem --old-root root.pem
   lockkeeper ca show";
 
 const SHOW_HELP: &str = "\

@@ -132,6 +132,7 @@ pub fn about(action: &str) -> &'static str {
         "upgrade-database" => "runs the one upgrade attempt this grant allows",
         "close-grant" => "takes the holder's way into the database away and proves it",
         "open-door" => "gives back the ways into the database that were taken",
+        "restore-database" => "puts the proven backup set in the database's place; the failed one is kept beside it",
         "prove" => "proves the member by probes that must hold for a while",
         "run" => "runs a command of the profile",
         _ => "an action this build of the command line has no words for",
