@@ -42,8 +42,27 @@ pub fn catalog(config: &Config) -> ProfileCatalog {
 
 /// Asks every enrolled agent to look, all at once. `to` is the wished version, if one is wished.
 pub async fn look(api: &Api, state: &State, config: &Config, profile: &Profile, to: Option<&Version>) -> Looks {
+    asked(api, state, |member| query(&config.spec, profile, member, to, state)).await
+}
+
+/// Asks every enrolled agent to look, and to try by harmless real acts what it would have to do; while a rollout is
+/// under way only to look, for the acts of two would meet.
+pub async fn try_out(api: &Api, state: &State, config: &Config, profile: &Profile) -> Looks {
+    asked(api, state, |member| {
+        let mut query = query(&config.spec, profile, member, None, state)?;
+        if state.rollout.is_none() {
+            let mine = config.spec.balancers.iter().filter(|(_, balancer)| lookers(&balancer.executors, state).any(|m| m == member));
+            query.prove = Some(mine.map(|(name, balancer)| (name.clone(), balancer.clone())).collect());
+        }
+        Ok(query)
+    })
+    .await
+}
+
+async fn asked(api: &Api, state: &State, query: impl Fn(&MemberName) -> Result<FactsQuery, String>) -> Looks {
+    let query = &query;
     let asks = state.nodes.iter().map(|(member, node)| async move {
-        let query = query(&config.spec, profile, member, to, state)?;
+        let query = query(member)?;
         if *member == api.me {
             return Ok(api.observer.observe(&query).await);
         }
@@ -71,7 +90,7 @@ fn query(
         }
     }
     for (name, database) in &spec.databases {
-        if lookers(database, state).any(|m| m == member) {
+        if lookers(&database.executors, state).any(|m| m == member) {
             let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
             query.databases.insert(name.clone(), DatabaseQuery { spec: database.clone(), schema });
         }
@@ -79,12 +98,9 @@ fn query(
     Ok(query)
 }
 
-/// Who looks at a database: its executors, else everybody.
-fn lookers<'a>(
-    database: &'a lockkeeper_core::cluster::DatabaseSpec,
-    state: &'a State,
-) -> impl Iterator<Item = &'a MemberName> {
-    state.nodes.keys().filter(|m| database.executors.is_empty() || database.executors.contains(m))
+/// Who looks at a database or acts on a balancer: its executors, else everybody.
+fn lookers<'a>(executors: &'a [MemberName], state: &'a State) -> impl Iterator<Item = &'a MemberName> {
+    state.nodes.keys().filter(|m| executors.is_empty() || executors.contains(m))
 }
 
 /// A plan from what was observed that the linter has nothing against, or what stands in its way.

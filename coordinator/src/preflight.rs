@@ -1,8 +1,9 @@
 //! `check`: what would stand in the way of a rollout, from what every agent sees now.
 
 use crate::{pki::keeper::WARN_BELOW, planning::Looks};
-use lockkeeper_core::{cluster::ClusterSpec, rollout::State, time::LogTime};
+use lockkeeper_core::{cluster::ClusterSpec, ids::MemberName, rollout::State, time::LogTime};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,11 +71,37 @@ pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks, now: LogTime) 
             (None, None) => say(name.to_string(), Blocked, "no agent may look at it (executors)".into()),
         }
     }
+    acts(looks, &mut say);
     certificates(state, now, &mut say);
     if let Some(rollout) = &state.rollout {
         say("rollout".into(), Blocked, format!("rollout {} is {}", rollout.id, rollout.status.word()));
     }
     all
+}
+
+/// What the agents tried, one line an act; whoever could not is named. An executor is chosen anew when one is lost, so
+/// every candidate must be able.
+fn acts(looks: &Looks, say: &mut impl FnMut(String, FindingVerdict, String)) {
+    let mut tried: BTreeMap<(&str, &str), Vec<(&MemberName, &Result<String, String>)>> = BTreeMap::new();
+    for (member, look) in looks {
+        for proof in look.iter().flat_map(|facts| &facts.proofs) {
+            tried.entry((&proof.subject, &proof.act)).or_default().push((member, &proof.seen));
+        }
+    }
+    for ((subject, act), by) in tried {
+        let unable: Vec<String> = by
+            .iter()
+            .filter_map(|(member, seen)| seen.as_ref().err().map(|why| format!("{member}: {why}")))
+            .collect();
+        match (unable.as_slice(), by.first()) {
+            ([], Some((_, Ok(seen)))) => {
+                let text = format!("{act}: {} of {} agents could; {seen}", by.len(), by.len());
+                say(subject.to_owned(), FindingVerdict::Good, text);
+            }
+            ([], _) => {}
+            (unable, _) => say(subject.to_owned(), FindingVerdict::Blocked, format!("{act}: {}", unable.join("; "))),
+        }
+    }
 }
 
 /// Agents renew by themselves twenty days before the end, so a short rest means that something keeps one from it.
@@ -122,4 +149,31 @@ pub fn text(findings: &[Finding]) -> String {
             format!("{word}  {:<12}  {}\n", f.subject, f.text)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockkeeper_core::observe::{HostFacts, Proof};
+
+    #[test]
+    fn an_act_is_good_when_every_agent_could_and_names_whoever_could_not() {
+        let tried = |seen: Result<&str, &str>| {
+            let seen = seen.map(str::to_owned).map_err(str::to_owned);
+            let proof = Proof { subject: "main".into(), act: "end a session".into(), seen };
+            Ok(HostFacts { proofs: vec![proof], ..HostFacts::default() })
+        };
+        let name = |text: &str| MemberName::new(text).unwrap();
+        let mut looks: Looks = [(name("n1"), tried(Ok("ended"))), (name("n2"), tried(Ok("ended")))].into();
+        let said = |looks: &Looks| {
+            let mut all = Vec::new();
+            acts(looks, &mut |subject, verdict, text| all.push((subject, verdict, text)));
+            all
+        };
+        let good = "end a session: 2 of 2 agents could; ended".to_owned();
+        assert_eq!(said(&looks), [("main".into(), FindingVerdict::Good, good)]);
+        looks.insert(name("n2"), tried(Err("LK5217: not allowed")));
+        let bad = "end a session: n2: LK5217: not allowed".to_owned();
+        assert_eq!(said(&looks), [("main".into(), FindingVerdict::Blocked, bad)]);
+    }
 }

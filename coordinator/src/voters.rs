@@ -49,7 +49,16 @@ pub fn change(state: &State, now: &Leadership) -> Option<Change> {
             let knows = state.nodes.get(name).is_some_and(|n| n.feature >= state.floor() || n.feature == 0);
             *caught_up && names.contains(name) && stays(name, *id) && knows
         });
-        if let Some((id, _, _)) = ready {
+        // Never more than wanted, which may be an even number: then one takes the place of another. The leader keeps
+        // its own; it hands over when it stops.
+        let leads = |name: &MemberName| now.leader.as_ref().is_some_and(|(leader, _)| leader == name);
+        let surplus = now.voters.iter().find(|(_, name)| !names.contains(name) && !leads(name)).map(|v| v.0);
+        if let Some((id, _, _)) = ready
+            && (voters.len() < names.len() || surplus.is_some())
+        {
+            if voters.len() >= names.len() {
+                voters.retain(|voter| Some(*voter) != surplus);
+            }
             voters.push(*id);
             return Some(Change::SetVoters(voters));
         }

@@ -110,3 +110,17 @@ fn a_node_enrolled_anew_replaces_its_old_number() {
     let made = settle(&state, &mut now);
     assert_eq!(made, [Change::AddLearner(NodeId(5), name("n4")), Change::RemoveLearner(NodeId(4))]);
 }
+
+#[test]
+fn a_wanted_voter_takes_the_place_of_another_and_never_the_leaders() {
+    let state = state();
+    let of = |ids: &[u64]| ids.iter().map(|id| (NodeId(*id), name(&format!("n{id}")))).collect::<Vec<_>>();
+    // Only n1 is wanted, and n2 votes: with both an even number would vote, and every loss would stop the group.
+    let ready = |ids: &[u64]| of(ids).into_iter().map(|(id, name)| (id, name, true)).collect::<Vec<_>>();
+    let leads = |leader: &str| Some((name(leader), "10.0.0.2:7440".to_owned()));
+    let mut now = Leadership { voters: of(&[2]), learners: ready(&[1, 3, 4]), ..Leadership::default() };
+    now.leader = leads("n2");
+    assert_eq!(change(&state, &now), None);
+    now.leader = leads("n1");
+    assert_eq!(change(&state, &now), Some(Change::SetVoters(vec![NodeId(1)])));
+}

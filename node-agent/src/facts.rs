@@ -76,6 +76,7 @@ fn late(query: &FactsQuery) -> HostFacts {
             .map(|name| (name.clone(), Err(format!("not seen within {LOOK_DEADLINE}"))))
             .collect(),
         release: (!query.release.is_empty()).then(why),
+        proofs: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Nothing here knows about Raft, and no implementation decides anything: it looks, acts and tells what it saw.
 
 use async_trait::async_trait;
-pub use lockkeeper_core::observe::{DatabaseFacts, DatabaseQuery, FactsQuery, HostFacts};
+pub use lockkeeper_core::observe::{DatabaseFacts, DatabaseQuery, FactsQuery, HostFacts, Proof};
 pub use lockkeeper_core::profile::VersionQuery;
 use lockkeeper_core::{
     ids::{Attempt, ClusterId, DatabaseName, MemberName, RolloutId, StepId, Token},

@@ -311,6 +311,7 @@ impl Host for FakeHost {
             version: version.map(Ok),
             databases: query.databases.keys().map(|name| (name.clone(), database.clone())).collect(),
             release: None,
+            proofs: Vec::new(),
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn start() -> Result<(Vec<MemberName>, State), String> {
         let database = DatabaseFacts { identity: "7438/main".into(), schema: OLD.1.to_string() };
         let version = cluster.members.contains(member).then(|| Ok(OLD.0.to_owned()));
         let name = DatabaseName::new("main").map_err(|error| error.to_string())?;
-        let facts = HostFacts { version, databases: [(name, Ok(database))].into(), release: None };
+        let facts = HostFacts { version, databases: [(name, Ok(database))].into(), ..HostFacts::default() };
         looks.insert(member.clone(), Ok(facts));
     }
     let read = read_cluster("cluster.toml", &cluster.text, &ProfileCatalog::built_in());

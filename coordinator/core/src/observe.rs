@@ -2,7 +2,11 @@
 //!
 //! Knows nothing about how a host looks.
 
-use crate::{cluster::DatabaseSpec, ids::DatabaseName, profile::VersionQuery};
+use crate::{
+    cluster::{BalancerSpec, DatabaseSpec},
+    ids::{BalancerName, DatabaseName},
+    profile::VersionQuery,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +19,10 @@ pub struct FactsQuery {
     pub databases: BTreeMap<DatabaseName, DatabaseQuery>,
     /// Release directory to hash, empty for none.
     pub release: String,
+    /// Also prove by harmless real acts what a rollout would need of `databases` and of these balancers. For `check`,
+    /// which a person runs; looks on a timer prove nothing.
+    #[serde(default)]
+    pub prove: Option<BTreeMap<BalancerName, BalancerSpec>>,
 }
 
 /// A database to look at.
@@ -35,6 +43,20 @@ pub struct HostFacts {
     pub databases: BTreeMap<DatabaseName, Result<DatabaseFacts, String>>,
     /// Tree hash of the asked release directory.
     pub release: Option<Result<String, String>>,
+    /// What was tried, if it was asked for.
+    #[serde(default)]
+    pub proofs: Vec<Proof>,
+}
+
+/// A harmless real act and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The database or balancer.
+    pub subject: String,
+    /// What was tried, such as `make and drop a login`.
+    pub act: String,
+    /// What was seen, or why it cannot be done.
+    pub seen: Result<String, String>,
 }
 
 /// What an engine says of one database.

@@ -279,7 +279,7 @@ fn a_touched_database_is_not_granted_again() {
         night.lose(left);
         assert_eq!(night.takeover(None), "LK3019");
         let (_, text, remedy) = night.advice();
-        assert!(remedy.starts_with("restore"), "{remedy}: {text}");
+        assert!(remedy.starts_with("lockkeeper restore"), "{remedy}: {text}");
         assert!(night.halted());
     }
 }

@@ -131,7 +131,7 @@ impl Api {
         let profile = catalog.get(&config.spec.profile).ok_or_else(|| {
             precondition("LK3109", format!("this build has no profile {}", config.spec.profile))
         })?;
-        let looks = planning::look(self, state, &config, profile, None).await;
+        let looks = planning::try_out(self, state, &config, profile).await;
         let findings = preflight::findings(state, &config.spec, &looks, LogTime(self.clock.wall_ms()));
         Ok(OperatorCheckReply {
             json: serde_json::json!({ "findings": findings }).to_string(),

@@ -6,6 +6,7 @@
 mod postgres {
     mod backup;
     mod bed;
+    mod capable;
     mod crash;
     mod cycle;
     mod failover;

@@ -130,9 +130,12 @@ impl Site {
         bail!("nobody leads")
     }
 
-    /// Plans, has it approved by another person; answers the plan file's place on the first member.
+    /// Checks, plans, has it approved by another person; answers the plan file's place on the first member.
     pub fn planned(&self, bed: &Bed) -> Result<String> {
         let file = "/etc/lockkeeper/night.plan";
+        let ran = self.as_person(bed, 0, OLA, &["check"])?;
+        ensure!(ran.code == 0, "check ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
+        print!("{}", ran.stdout);
         let ran = self.as_person(bed, 0, OLA, &["plan", "--to", NEW, "-o", file])?;
         ensure!(ran.code == 2, "plan ended with {}:\n{}{}", ran.code, ran.stdout, ran.stderr);
         print!("{}", ran.stdout);

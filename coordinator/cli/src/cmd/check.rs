@@ -14,6 +14,10 @@ pub struct Args {
 }
 
 const HELP: &str = "\
+Tries by harmless real acts what a rollout will need, on every agent that could be told to do it: makes a login in a
+transaction that is taken back, ends a session of its own, dumps and restores a table in two databases of its own,
+sets each balancer's servers to the state they have, looks for room for two copies. Beside a running rollout it only looks.
+
 Changes: nothing that outlives the check.
 Ctrl-C: ends this command only.
 Exit codes: 0 all in order; 1 error; 2 warnings only; 3 something would block a rollout.

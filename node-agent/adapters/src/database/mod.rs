@@ -47,6 +47,9 @@ pub trait DatabaseAdapter: Send + Sync {
     /// What the engine says of the database, with the schema's version by `schema`.
     async fn facts(&self, schema: &str) -> Result<DatabaseFacts, Failure>;
 
+    /// Tries by harmless real acts what a rollout needs, each with its name and what was seen. Leaves nothing behind.
+    async fn capabilities(&self) -> Vec<(&'static str, Result<String, Failure>)>;
+
     /// Reads the schema's version and judges it. `ended_well`: the upgrade tool's exit was a success.
     async fn judge(&self, probe: &SchemaJudge, ended_well: bool) -> Result<(Judgement, String), Failure> {
         let value = self.query_value(&probe.query).await?;

@@ -6,15 +6,34 @@ use crate::{
     balancer::{Admin, Haproxy, admit as admission, drain as draining},
 };
 use lockkeeper_agent::host::{Done, Failure, Postcheck, Precheck, Work};
-use lockkeeper_core::{cluster::BalancerKind, plan::action::BalancerServer};
+use lockkeeper_core::{cluster::{BalancerKind, BalancerSpec}, plan::action::BalancerServer};
 
 fn balancer(work: &Work, server: &BalancerServer) -> Result<Haproxy, Failure> {
     let spec = work.targets.balancers.get(&server.balancer).ok_or_else(|| {
         HostCode::TargetMissing.failure(format!("the plan has no connection to balancer {}", server.balancer))
     })?;
+    open(spec)
+}
+
+fn open(spec: &BalancerSpec) -> Result<Haproxy, Failure> {
     match spec.kind {
         BalancerKind::Haproxy => Haproxy::new(&spec.socket, &spec.backend),
     }
+}
+
+/// Sets every server to the state it has, and reads it back: that it may be set is proven, and nothing changes.
+pub(super) async fn set_as_it_is(spec: &BalancerSpec) -> Result<String, Failure> {
+    let balancer = open(spec)?;
+    for server in spec.servers.values() {
+        let before = balancer.read(server).await?.admin;
+        let after = balancer.set(server, before).await?.admin;
+        if after != before {
+            let name = balancer.name_of(server);
+            let text = format!("{name} was {}, is {} after it was set to what it was", before.as_str(), after.as_str());
+            return Err(HostCode::BalancerReadBack.failure(text));
+        }
+    }
+    Ok(format!("{} servers stand as they stood", spec.servers.len()))
 }
 
 /// The state an admission gives back: what was captured, else ready. A member that was out before Lockkeeper came is

@@ -5,7 +5,7 @@ use super::{
     web::{Page, Web, get},
 };
 use lockkeeper_adapters::balancer::{Admin, Haproxy};
-use lockkeeper_agent::host::{Host, Precheck, Work};
+use lockkeeper_agent::host::{FactsQuery, Host, Precheck, Work};
 use lockkeeper_core::{
     cluster::{BalancerKind, BalancerSpec},
     ids::{BalancerName, StepId},
@@ -368,4 +368,29 @@ async fn a_wrong_name_and_a_dead_socket_are_told_apart() {
     assert!(why.contains("LK5501"), "{why}");
     assert_eq!(Haproxy::new("/no/scheme", "app").unwrap_err().code, "LK5501");
     drop(n2);
+}
+
+/// `check` sets each server to the state it has.
+#[tokio::test]
+async fn a_check_may_set_servers_and_changes_none() {
+    let (n1, n2) = pair().await;
+    let front = Front::start(2, n1.address, n2.address).await;
+    let balancer = front.balancer();
+    balancer.set("n1", Admin::Maint).await.unwrap();
+    let name = BalancerName::new("front").unwrap();
+    let mut spec = front.drain(1000).targets.balancers[&name].clone();
+    let ask = async |spec: &BalancerSpec| {
+        let prove = Some(BTreeMap::from([(name.clone(), spec.clone())]));
+        let mut facts = host(&front.data()).facts(&FactsQuery { prove, ..FactsQuery::default() }).await;
+        assert_eq!(facts.proofs.len(), 1, "{facts:?}");
+        facts.proofs.remove(0).seen
+    };
+    let member = |name: &str| lockkeeper_core::ids::MemberName::new(name).unwrap();
+    spec.servers = BTreeMap::from([(member("n1"), "n1".into()), (member("n2"), "n2".into())]);
+    assert_eq!(ask(&spec).await, Ok("2 servers stand as they stood".to_owned()));
+    assert_eq!(balancer.read("n1").await.unwrap().admin, Admin::Maint);
+    let ready = balancer.read("n2").await.unwrap();
+    assert!(ready.admin == Admin::Ready && ready.check_passed(), "{ready}");
+    spec.servers.insert(member("n3"), "n3".into());
+    assert!(ask(&spec).await.is_err_and(|why| why.contains("n3")));
 }

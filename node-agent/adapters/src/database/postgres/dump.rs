@@ -41,9 +41,20 @@ impl Drop for PasswordFile {
 impl Postgres {
     /// Dumps the target into `file`.
     pub(super) async fn dump(&self, instance: &Instance, login: &Login, file: &Path) -> Answer<()> {
+        self.dump_of(instance, login, file, &self.spec.name).await
+    }
+
+    /// Dumps the database `name` into `file`.
+    pub(super) async fn dump_of(
+        &self,
+        instance: &Instance,
+        login: &Login,
+        file: &Path,
+        name: &str,
+    ) -> Answer<()> {
         let arguments =
             ["--format=custom", COMPRESSION, "--no-password", "--lock-wait-timeout=20000", "--file"];
-        self.program("pg_dump", &arguments, file, instance, login, &self.spec.name).await
+        self.program("pg_dump", &arguments, file, instance, login, name).await
     }
 
     /// Restores `file` into the database `name`, which must be empty. Subscriptions are left out: a copy must not

@@ -5,6 +5,7 @@
 
 mod admit;
 mod backup;
+mod capable;
 mod catalog;
 mod close;
 mod digest;
@@ -244,6 +245,10 @@ impl DatabaseAdapter for Postgres {
 
     async fn postcheck(&self, work: &Work) -> Postcheck {
         self.look_after(work).await.unwrap_or_else(Refusal::into_postcheck)
+    }
+
+    async fn capabilities(&self) -> Vec<(&'static str, Result<String, Failure>)> {
+        self.try_out().await
     }
 
     async fn holder_values(&self, work: &Work) -> Result<BTreeMap<String, SecretString>, Failure> {

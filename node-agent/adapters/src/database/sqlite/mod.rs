@@ -4,6 +4,7 @@
 //! writes are *diverted*, and counted. Sessions are the processes of this host that have the file open.
 
 mod backup;
+mod capable;
 mod content;
 mod door;
 mod grant;
@@ -255,6 +256,10 @@ impl DatabaseAdapter for Sqlite {
     async fn query_value(&self, sql: &str) -> Result<String, Failure> {
         let (this, sql) = (self.clone(), sql.to_owned());
         Ok(super::blocking(move || content::value(&this.live_path()?, &sql)).await?)
+    }
+
+    async fn capabilities(&self) -> Vec<(&'static str, Result<String, Failure>)> {
+        self.try_out().await
     }
 
     async fn facts(&self, schema: &str) -> Result<DatabaseFacts, Failure> {
