@@ -19,7 +19,8 @@ fn a_planted_bug_is_found_with_the_way_to_it() {
     use lockkeeper_chaos::plant::Planted;
     let mut text = String::new();
     for (plant, law) in [
-        (Planted::LostIsOut, "one_upgrader"),
+        // The shortest way to harm: an abort opens the door on a holder who may still come in.
+        (Planted::LostIsOut, "door_shut"),
         (Planted::StopUndrained, "drained_before_stop"),
         (Planted::UpgradeUnsaved, "backup_before"),
     ] {

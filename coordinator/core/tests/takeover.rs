@@ -236,6 +236,31 @@ fn a_failed_attempt_is_not_retried_before_its_grant_is_closed() {
     assert_eq!(night.ends(), "completed");
 }
 
+/// Two seeds of five thousand simulated nights waited for ever: the advice named the attempt, which nobody may try again
+/// before its grant is closed, and closing it had failed.
+#[test]
+fn a_failed_close_is_advised_before_the_failed_attempt() {
+    for lost in [false, true] {
+        let mut night = Night::new(resuming);
+        let upgrade = night.until(ActionKind::UpgradeDatabase);
+        if lost {
+            night.group.up.remove(&upgrade.attempt.member);
+            night.group.clock += 60_000;
+        } else {
+            night.group.outcome(&upgrade.attempt, bad(None));
+        }
+        let close = night.until(ActionKind::CloseGrant);
+        night.group.outcome(&close.attempt, bad(None));
+        let (owner, _, remedy) = night.advice();
+        assert_eq!(owner, Owner::Person);
+        assert!(remedy.ends_with(&format!("lockkeeper retry {}", close.attempt.step)), "{remedy}");
+        let retry = Command::Retry { step: close.attempt.step };
+        assert_eq!(code(&night.group.commit(Some(&person("ola", Role::Operator)), retry)), "applied");
+        night.group.left = "24".to_owned();
+        night.close();
+    }
+}
+
 #[test]
 fn a_finished_database_counts_as_upgraded() {
     let mut night = Night::new(|_| {});

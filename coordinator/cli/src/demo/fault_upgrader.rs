@@ -90,6 +90,8 @@ impl Nemesis<'_> {
         };
         self.strike(strike, &victim)?;
         let injected_at = unix_ms();
+        // It was for this migration alone.
+        let _absent = std::fs::remove_file(self.agents.layout.slow_migration());
         let during_step = self.step_under_way().await;
         let (say, word) = (self.agents.say, strike.word());
         say.line(&format!("! {victim}, which upgrades, is {word}"));

@@ -55,8 +55,8 @@ pub struct Installed<'a> {
     pub processes: &'a Processes,
     /// Where users connect.
     pub front: SocketAddr,
-    /// How long the migration works on an idle machine, milliseconds.
-    pub migrate_ms: u64,
+    /// How many times slower the first migration works, if it shall.
+    pub slows: Option<u32>,
 }
 
 impl Installed<'_> {
@@ -73,8 +73,10 @@ impl Installed<'_> {
                 .with_context(|| format!("cannot make {}", link.display()))?;
         }
         let database = self.layout.db().join("library.db");
-        let migrate = self.migrate_ms.to_string();
-        self.part(&["app", "seed", "--database", &text(&database), "--migrate-ms", &migrate]).await?;
+        self.part(&["app", "seed", "--database", &text(&database)]).await?;
+        if let Some(times) = self.slows {
+            super::agents::write(&self.layout.slow_migration(), &times.to_string())?;
+        }
         let link = self.layout.live();
         std::os::unix::fs::symlink("library.db", &link)
             .with_context(|| format!("cannot make {}", link.display()))

@@ -8,6 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The name of [`Layout::slow_migration`]; the application looks beside its logs.
+pub const SLOW_MIGRATION: &str = "slow-migration";
+
 /// The longest directory in which the longest of our sockets (`agent-n9.sock`) still fits: the kernel takes 107 bytes.
 const SOCKET_DIR_MAX: usize = 90;
 
@@ -163,6 +166,11 @@ impl Layout {
     /// What was reported.
     pub fn result(&self) -> PathBuf {
         self.root.join("result.json")
+    }
+
+    /// While it exists, a migration that begins works so many times slower.
+    pub fn slow_migration(&self) -> PathBuf {
+        self.root.join(SLOW_MIGRATION)
     }
 }
 

@@ -116,7 +116,7 @@ async fn whole(wish: &Wish, say: &Say) -> anyhow::Result<Finished> {
         program: &program,
         processes: &processes,
         front,
-        migrate_ms: wish.fault.migrate_ms(),
+        slows: wish.fault.slows(),
     };
 
     say.line(&format!("{} members of version {} behind a balancer at {front}", wish.members, versions.from));

@@ -47,8 +47,19 @@ pub(super) fn of_failed(rollout: &Rollout, step: &Step) -> Advice {
             Advice { remedy, ..advice }
         }
         Some((_, advice)) => advice,
-        None => Advice::person(retry),
+        None => Advice::person(match failed_close(rollout, database) {
+            // Nobody gets another grant before this one is closed.
+            Some(close) => format!("mend the cause, then lockkeeper retry {}", close.id),
+            None => retry,
+        }),
     }
+}
+
+/// The step that closes the database's grant, if it failed.
+fn failed_close<'a>(rollout: &'a Rollout, database: &DatabaseName) -> Option<&'a Step> {
+    let closes = |s: &&Step| s.grant.as_ref() == Some(database) && s.action.kind() == ActionKind::CloseGrant;
+    let close = rollout.plan.steps.iter().find(closes)?;
+    matches!(rollout.record(close.id)?.phase, StepPhase::Failed { .. }).then_some(close)
 }
 
 /// Whether a restore would be taken: the point of no return is passed and every holder is proven out.
@@ -91,11 +102,8 @@ fn of_upgrade(rollout: &Rollout, database: &DatabaseName) -> Option<(Option<Way>
     match grant.state {
         GrantState::Open => return None,
         GrantState::Closing => {
-            let closes =
-                |s: &&Step| s.grant.as_ref() == Some(database) && s.action.kind() == ActionKind::CloseGrant;
-            let close = rollout.plan.steps.iter().find(closes).and_then(|s| rollout.record(s.id));
             // Then the closing itself has to be tried again first.
-            if close.is_some_and(|record| matches!(record.phase, StepPhase::Failed { .. })) {
+            if failed_close(rollout, database).is_some() {
                 return None;
             }
             let more = format!("{} is being shut out of {database}, then {database} is judged", grant.member);

@@ -76,13 +76,15 @@ async fn serve(
         Err(error) => said.say(Event::Failed, &format!("warm-up: {error:#}")),
     });
     let (told, said) = (stop.clone(), log.clone());
-    tokio::spawn(async move {
+    let stopping = tokio::spawn(async move {
         stop::told(&told).await;
         said.say(Event::Stopping, "no new connections");
     });
     inbound::serve(listener, stop, move |_, request| Arc::clone(&library).answer(request))
         .await
-        .context("the listener broke")
+        .context("the listener broke")?;
+    // It ended because it was told to, so this was told too; said after the log is closed it would be lost.
+    stopping.await.context("the last word could not be said")
 }
 
 async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
