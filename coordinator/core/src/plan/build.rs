@@ -24,12 +24,19 @@ use crate::{
 pub(super) struct Build<'a> {
     input: &'a PlanInput<'a>,
     versions: Versions<'a>,
+    /// Hash of the tree every member's staged release must have, if one was staged before.
+    tree: Option<&'a Digest>,
 }
 
 impl<'a> Build<'a> {
     /// `version` is the one the steps are about: the new one on the way forward, the old one on the way back.
-    pub(super) fn new(input: &'a PlanInput<'a>, from: &'a Version, version: &'a Version) -> Self {
-        Self { input, versions: Versions { from, to: input.to, version } }
+    pub(super) fn new(
+        input: &'a PlanInput<'a>,
+        from: &'a Version,
+        version: &'a Version,
+        tree: Option<&'a Digest>,
+    ) -> Self {
+        Self { input, versions: Versions { from, to: input.to, version }, tree }
     }
 
     /// What templates are filled in with.
@@ -50,7 +57,7 @@ impl<'a> Build<'a> {
                 source: scope.text(&self.input.profile.release.source)?,
                 directory: scope.release_directory()?,
                 version,
-                tree: self.tree(),
+                tree: self.tree.map(|digest| digest.0.clone()).unwrap_or_default(),
             })),
             ActionKind::SwitchRelease => Ok(Action::SwitchRelease(SwitchRelease {
                 link: scope.release_link()?,
@@ -85,13 +92,6 @@ impl<'a> Build<'a> {
             | ActionKind::OpenDoor
             | ActionKind::RestoreDatabase => Err(misplaced(step.kind)),
         }
-    }
-
-    /// The tree every member must have: the one that was staged before, if any.
-    fn tree(&self) -> String {
-        let members = self.input.cluster.members.keys();
-        let mut staged = members.filter_map(|m| self.input.observed.members.get(m)?.release.as_ref());
-        staged.next().map(|digest| digest.0.clone()).unwrap_or_default()
     }
 
     fn service(

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultCode},
-    ids::{DatabaseName, MemberName, StepId},
+    ids::{DatabaseName, Digest, MemberName, StepId},
     profile::{
         model::{On, Stage, StepTemplate},
         resolve::Unfilled,
@@ -34,6 +34,8 @@ pub(super) struct Expansion<'a> {
     input: &'a PlanInput<'a>,
     from: &'a Version,
     upgraders: &'a BTreeMap<DatabaseName, Vec<MemberName>>,
+    /// The tree that was staged on some member before. Looked for once: every member's step asks.
+    tree: Option<&'a Digest>,
     order: Order,
     steps: Vec<Step>,
     undo: Vec<Step>,
@@ -74,10 +76,13 @@ impl<'a> Expansion<'a> {
         from: &'a Version,
         upgraders: &'a BTreeMap<DatabaseName, Vec<MemberName>>,
     ) -> Self {
+        let mut staged =
+            input.cluster.members.keys().filter_map(|m| input.observed.members.get(m)?.release.as_ref());
         Self {
             input,
             from,
             upgraders,
+            tree: staged.next(),
             order: Order::default(),
             steps: Vec::new(),
             undo: Vec::new(),
@@ -125,6 +130,7 @@ impl<'a> Expansion<'a> {
             && way == Way::Forward
             && let Some(may) = first.as_ref().and_then(|d| self.upgraders.get(d))
         {
+            let may: BTreeSet<&MemberName> = may.iter().collect();
             self.others = self.input.cluster.members.keys().filter(|m| !may.contains(m)).cloned().collect();
         }
         if steps.iter().any(|s| matches!(s.kind, ActionKind::Drain | ActionKind::StopService)) {
@@ -156,7 +162,7 @@ impl<'a> Expansion<'a> {
             Way::Forward => self.input.to,
             Way::Undo | Way::Restore => self.from,
         };
-        Build::new(self.input, self.from, version)
+        Build::new(self.input, self.from, version, self.tree)
     }
 
     fn first_database(&self) -> Option<DatabaseName> {

@@ -5,6 +5,7 @@
 
 pub mod action;
 mod build;
+mod canonical;
 pub mod diff;
 mod expand;
 mod file;

@@ -6,7 +6,7 @@ use crate::{
     plan::{Phase, Plan, Step, Target},
     time::Millis,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest paths over the steps' estimates. The first member of the serial run waits for nobody; all others follow
 /// one after another.
@@ -39,11 +39,13 @@ pub(super) fn forecast(plan: &Plan) -> Forecast {
         }
     }
     let runs = serial_runs(plan);
+    let may_be_first: Option<BTreeSet<&MemberName>> =
+        plan.policy.upgraders.values().next().map(|upgraders| upgraders.iter().collect());
     let first = plan
         .bound
         .members
         .keys()
-        .filter(|m| may_be_first(plan, m))
+        .filter(|m| may_be_first.as_ref().is_none_or(|may| may.contains(m)))
         .filter_map(|m| last.get(m))
         .copied()
         .min()
@@ -53,13 +55,6 @@ pub(super) fn forecast(plan: &Plan) -> Forecast {
     Forecast {
         outage: Millis(first.saturating_sub(begin_of_outage)),
         total: Millis(first.saturating_add(others)),
-    }
-}
-
-fn may_be_first(plan: &Plan, member: &MemberName) -> bool {
-    match plan.policy.upgraders.values().next() {
-        Some(upgraders) => upgraders.contains(member),
-        None => true,
     }
 }
 

@@ -100,7 +100,8 @@ fn mark(plan: &Plan, lines: &mut [Line]) {
 fn serial(plan: &Plan, steps: &[Step]) -> Vec<Line> {
     let members: BTreeSet<&MemberName> = steps.iter().filter_map(member_of).collect();
     let members: Vec<MemberName> = members.into_iter().cloned().collect();
-    let upgraders = plan.policy.upgraders.values().next();
+    let upgraders: Option<BTreeSet<&MemberName>> =
+        plan.policy.upgraders.values().next().map(|upgraders| upgraders.iter().collect());
     let first: Vec<MemberName> = match upgraders {
         Some(may) => members.iter().filter(|m| may.contains(m)).cloned().collect(),
         None => members.clone(),
