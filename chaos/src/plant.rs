@@ -36,11 +36,15 @@ pub enum Planted {
     SyncLies,
     /// The journal's disk loses a byte in the middle of the file.
     JournalRots,
+    /// The adapter puts an older token back into the ledger when it closes a grant.
+    CloseLowersLedger,
+    /// The agent starts an upgrade again that may have started.
+    RepeatUpgrade,
 }
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Planted; 14] = [
+    pub const ALL: [Planted; 16] = [
         Planted::LostIsOut,
         Planted::CloseLeavesSessions,
         Planted::CloseResetsSchema,
@@ -55,6 +59,8 @@ impl Planted {
         Planted::ApplyDrifts,
         Planted::SyncLies,
         Planted::JournalRots,
+        Planted::CloseLowersLedger,
+        Planted::RepeatUpgrade,
     ];
 
     /// The word on the command line.
@@ -74,14 +80,20 @@ impl Planted {
             Planted::ApplyDrifts => "apply-drifts",
             Planted::SyncLies => "sync-lies",
             Planted::JournalRots => "journal-rots",
+            Planted::CloseLowersLedger => "close-lowers-ledger",
+            Planted::RepeatUpgrade => "repeat-upgrade",
         }
     }
 
     /// Where it is looked for: in the light tier, which is cheap, if it was seen to be caught there.
     pub const fn tier(self) -> Tier {
         match self {
-            Planted::StopUndrained | Planted::CloseResetsSchema | Planted::ApplyUnapproved => Tier::Light,
-            _ => Tier::Whole,
+            Planted::ShutLeavesStrangers
+            | Planted::ApplyDrifts
+            | Planted::SyncLies
+            | Planted::JournalRots
+            | Planted::OldToken => Tier::Whole,
+            _ => Tier::Light,
         }
     }
 
@@ -93,8 +105,8 @@ impl Planted {
     /// The invariant that must notice.
     pub const fn caught_by(self) -> Name {
         match self {
-            Planted::LostIsOut => Name::OneUpgrader,
-            Planted::CloseLeavesSessions => Name::TokenMonotone,
+            Planted::LostIsOut => Name::DoorShut,
+            Planted::CloseLeavesSessions => Name::DoorShut,
             Planted::CloseResetsSchema => Name::SchemaForward,
             Planted::ShutLeavesStrangers => Name::DoorShut,
             Planted::UpgradeUnsaved => Name::BackupBefore,
@@ -107,6 +119,8 @@ impl Planted {
             Planted::ApplyDrifts => Name::SameLogSameState,
             Planted::SyncLies => Name::NoDoubleVote,
             Planted::JournalRots => Name::StaysAlive,
+            Planted::CloseLowersLedger => Name::TokenMonotone,
+            Planted::RepeatUpgrade => Name::OneUpgrader,
         }
     }
 }
@@ -129,6 +143,8 @@ mod planting {
     pub fn plant(planted: Option<Planted>) {
         PLANTED.set(planted);
         lockkeeper_core::plant::plant(planted.and_then(in_core));
+        let agents = planted.filter(|planted| *planted == Planted::RepeatUpgrade);
+        lockkeeper_agent::plant::plant(agents.map(|_| lockkeeper_agent::plant::Plant::RepeatUpgrade));
     }
 
     /// Whether a bug is planted in a stand-in.
@@ -151,7 +167,9 @@ mod planting {
             | Planted::CloseResetsSchema
             | Planted::ShutLeavesStrangers
             | Planted::SyncLies
-            | Planted::JournalRots => None,
+            | Planted::JournalRots
+            | Planted::CloseLowersLedger
+            | Planted::RepeatUpgrade => None,
         }
     }
 }

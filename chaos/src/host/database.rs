@@ -7,7 +7,10 @@ use crate::{
     world::{EffectId, Fact, LedgerState, Login, NEW, OLD, Thing, World},
 };
 use lockkeeper_agent::host::{Blocked, Done, Failure, Postcheck, Precheck, Work};
-use lockkeeper_core::plan::action::DatabaseAction;
+use lockkeeper_core::{
+    ids::{LogIndex, Token},
+    plan::action::DatabaseAction,
+};
 
 const OPEN: &str = "open";
 const SHUT: &str = "shut";
@@ -214,6 +217,11 @@ impl FakeHost {
             claimed = claim(world, by, LedgerState::Closed);
             if claimed.is_err() {
                 return false;
+            }
+            if plant::is(Planted::CloseLowersLedger) {
+                let token = Token { index: LogIndex(by.token.index.0 - 1), ..by.token };
+                world.database.ledger = Some((token, LedgerState::Closed));
+                world.note(None, Some(by), Fact::Ledger { token, state: LedgerState::Closed });
             }
             let was = world.database.admitted.take();
             if !plant::is(Planted::CloseLeavesSessions) {
