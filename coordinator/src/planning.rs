@@ -10,7 +10,7 @@ use lockkeeper_core::{
     ids::{DatabaseName, Digest, MemberName, PlanHash},
     lint::lint,
     observe::{DatabaseQuery, FactsQuery, HostFacts},
-    plan::{self, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport},
+    plan::{self, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport, Strategy},
     profile::{Profile, ProfileCatalog},
     rollout::{
         State,
@@ -109,6 +109,7 @@ pub fn made(
     config: &Config,
     profile: &Profile,
     observed: &Observed,
+    strategy: Strategy,
     to: &Version,
     parent: Option<&PlanHash>,
 ) -> Result<(Plan, PlanReport), Report> {
@@ -119,6 +120,7 @@ pub fn made(
         cluster_digest: &config.digest,
         profile,
         observed,
+        strategy,
         to,
         parent,
     };

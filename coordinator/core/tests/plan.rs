@@ -10,7 +10,7 @@ use lockkeeper_core::{
     fault::{FaultCode, Report},
     ids::{ClusterId, DatabaseName, Digest, Incarnation, PlanHash},
     plan::{
-        ActionKind, Glyphs, Observed, OwedKey, Phase, Plan, PlanInput, PlanReport, Target, Who,
+        ActionKind, Glyphs, Observed, OwedKey, Phase, Plan, PlanInput, PlanReport, Strategy, Target, Who,
         bound_differences, check_fresh, diff, read_plan, render,
     },
     profile::ProfileCatalog,
@@ -221,6 +221,7 @@ fn on_ladder(from: &str, to: &str) -> Result<(Plan, PlanReport), Report> {
         cluster_digest: &Digest::of(text.as_bytes()),
         profile: catalog.get(&name).unwrap(),
         observed: &seen,
+        strategy: Strategy::Offline,
         to: &version(to),
         parent: Some(&PlanHash("p".into())),
     })

@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{cluster, observed, plan};
+use common::{cluster, observed, plan_by};
 use lockkeeper_core::{
     cluster::read_cluster,
     lint::lint,
-    plan::Glyphs,
+    plan::{Glyphs, Strategy},
     profile::{ProfileCatalog, read_profile},
 };
 
@@ -41,19 +41,23 @@ fn profiles() {
     });
 }
 
-/// The first line is `# story: FROM -> TO, schema N`.
+/// The first line is `# story: FROM -> TO, schema N`, with `, rolling` behind it for that strategy.
 #[test]
 fn plans() {
     insta::glob!("stories/plan/*.toml", |path| {
         let text = std::fs::read_to_string(path).unwrap();
         let story = text.lines().next().unwrap().strip_prefix("# story: ").unwrap();
         let (versions, schema) = story.split_once(", schema ").unwrap();
+        let (schema, strategy) = match schema.strip_suffix(", rolling") {
+            Some(schema) => (schema, Strategy::Rolling),
+            None => (schema, Strategy::Offline),
+        };
         let (from, to) = versions.split_once(" -> ").unwrap();
         // A cluster file that does not read is told like a plan that cannot be made.
         let read = read_cluster(&file_name(path), &text, &ProfileCatalog::built_in());
         let out = match read
             .map(|_| cluster(&text))
-            .and_then(|spec| plan(&spec, &observed(&spec, from, schema), to))
+            .and_then(|spec| plan_by(strategy, &spec, &observed(&spec, from, schema), to))
         {
             Ok((plan, report)) => {
                 assert_eq!(lint(&plan).errors(), 0, "{}", lint(&plan));

@@ -11,7 +11,7 @@ use lockkeeper_core::{
     fault::Report,
     ids::{ClusterId, PlanHash},
     lint::lint,
-    plan::{self, Glyphs, Plan, PlanReport, check_fresh},
+    plan::{self, Glyphs, Plan, PlanReport, Strategy, check_fresh},
     profile::ProfileCatalog,
     rollout::{Command, State},
     time::LogTime,
@@ -76,17 +76,18 @@ impl Api {
 
     /// Looks at everything and plans. Faults are an answer, not an error.
     pub(super) async fn make_plan(&self, request: OperatorPlanRequest) -> Result<OperatorPlanReply, Status> {
-        if !request.strategy.is_empty() && request.strategy != "offline" {
-            let text = format!("strategy {:?} is not supported by this version; allowed: offline", request.strategy);
+        let known = Strategy::ALL.into_iter().find(|s| s.as_str() == request.strategy);
+        let Some(strategy) = known.or(request.strategy.is_empty().then_some(Strategy::Offline)) else {
+            let text = format!("strategy {:?} is not supported; allowed: offline, rolling", request.strategy);
             return Ok(refused(text));
-        }
+        };
         let to = match Version::new(request.to) {
             Ok(to) => to,
             Err(error) => return Ok(refused(format!("--to: {error}"))),
         };
         let parent = (!request.parent.is_empty()).then(|| PlanHash(request.parent));
         let view = self.group.read().await.map_err(|e| group_status(&e))?;
-        let made = self.plan_from(&view.state, &to, parent.as_ref()).await?;
+        let made = self.plan_from(&view.state, strategy, &to, parent.as_ref()).await?;
         Ok(match made {
             Ok((plan, report)) => OperatorPlanReply {
                 plan: plan::render(&plan),
@@ -102,6 +103,7 @@ impl Api {
     async fn plan_from(
         &self,
         state: &State,
+        strategy: Strategy,
         to: &Version,
         parent: Option<&PlanHash>,
     ) -> Result<Result<(Plan, PlanReport), (Report, Vec<String>)>, Status> {
@@ -116,7 +118,7 @@ impl Api {
         })?;
         let looks = planning::look(self, state, &config, profile, Some(to)).await;
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let made = planning::made(group, &config, profile, &observed, to, parent);
+        let made = planning::made(group, &config, profile, &observed, strategy, to, parent);
         Ok(made.map_err(|report| (report, notes)))
     }
 

@@ -56,6 +56,7 @@ pub fn sample(role: Role) -> (String, ClusterSpec, Plan) {
         cluster_digest: &Digest::of(text.as_bytes()),
         profile: catalog.get(&spec.profile).unwrap(),
         observed: &observed,
+        strategy: lockkeeper_core::plan::Strategy::Offline,
         to: &Version::new("26.5.0").unwrap(),
         parent: None,
     })

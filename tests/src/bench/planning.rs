@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use lockkeeper_core::{
     cluster::{ClusterSpec, read_cluster},
     ids::{ClusterId, Digest, Incarnation},
-    plan::{ActionKind, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, plan},
+    plan::{ActionKind, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, Strategy, plan},
     profile::ProfileCatalog,
     time::LogTime,
     version::Version,
@@ -71,6 +71,7 @@ pub fn planned(cluster: &ClusterId, text: &str, spec: &ClusterSpec, from: &str, 
         cluster_digest: &Digest::of(text.as_bytes()),
         profile: catalog.get(&spec.profile).ok_or_else(|| anyhow!("no such profile"))?,
         observed: &observed(spec, from)?,
+        strategy: Strategy::Offline,
         to: &Version::new(to)?,
         parent: None,
     })
@@ -115,6 +116,7 @@ pub fn times(members: usize, times: usize) -> Result<(Samples, usize)> {
             cluster_digest: &digest,
             profile,
             observed: &observed,
+            strategy: Strategy::Offline,
             to: &to,
             parent: None,
         };

@@ -29,8 +29,9 @@ pub struct Args {
     /// The version every member shall have.
     #[arg(long, value_name = "VERSION", required = true)]
     to: Option<Version>,
-    /// How members pass: offline (all out, the first upgrades the database, the rest follow one by one).
-    #[arg(long, value_name = "STRATEGY", default_value = "offline", value_parser = ["offline"])]
+    /// How members pass: offline (all out, the first upgrades the database, the rest follow one by one), or rolling (one
+    /// at a time, users notice nothing; refused if the schema changes; at the same version a restart).
+    #[arg(long, value_name = "STRATEGY", default_value = "offline", value_parser = ["offline", "rolling"])]
     strategy: String,
     /// Hash of the plan this one amends.
     #[arg(long, value_name = "HASH")]
@@ -91,7 +92,8 @@ Ctrl-C: ends this command only; no half-written file is left.
 Exit codes: 0 nothing to do; 1 no plan can be made (every fault is said), or error; 2 changes are planned.
 Example:
   lockkeeper plan --to 26.5.0 -o night.plan
-  lockkeeper plan show night.plan";
+  lockkeeper plan show night.plan
+  lockkeeper plan --to 26.5.0 --strategy rolling -o restart.plan";
 
 const SHOW_HELP: &str = "\
 Changes: nothing.

@@ -267,6 +267,7 @@ pub fn plan_text(to: &str) -> String {
         cluster_digest: &Digest::of(SAMPLE.as_bytes()),
         profile: catalog.get(&spec.profile).unwrap(),
         observed: &observed,
+        strategy: lockkeeper_core::plan::Strategy::Offline,
         to: &Version::new(to).unwrap(),
         parent: None,
     };

@@ -171,6 +171,10 @@ codes! {
     FewExecutors = "LK2015", Warning;
     /// One loss stops the rollout.
     OneLossStops = "LK2016", Warning;
+    /// A rolling plan between versions that may not have one schema.
+    RollingSchema = "LK2018", Error;
+    /// A rolling plan for members that cannot be missed.
+    RollingCapacity = "LK2019", Error;
     /// A plan file is not what Lockkeeper wrote (`plan-altered`).
     PlanAltered = "LK2020", Error;
     /// A plan file of another format.
@@ -223,6 +227,8 @@ codes! {
     LawDeadlines = "LK2120", Error;
     /// Users are put out before everything is staged.
     LawStagedBeforeOutage = "LK2121", Error;
+    /// A rolling plan has more than one member out, too few in, or something to do at a database.
+    LawRolling = "LK2122", Error;
     /// The way back after the point of no return is not whole.
     LawRestoreWhole = "LK2130", Error;
     /// The way back after the point of no return has another order.

@@ -21,6 +21,7 @@ mod proven_backup;
 mod ready_before_start;
 mod restore_order;
 mod restore_whole;
+mod rolling;
 mod serial_start;
 mod staged_before_outage;
 mod stop_before_database;
@@ -30,7 +31,7 @@ mod undo_before_no_return;
 
 use crate::{
     fault::{Fault, FaultCode, Report},
-    plan::{Plan, Step},
+    plan::{Plan, Step, Strategy},
 };
 use graph::Graph;
 
@@ -77,6 +78,20 @@ const LAWS: [Law; 21] = [
     restore_order::law,
 ];
 
+/// The laws of a plan with strategy `rolling`: no database, no grant, no outage; what it must do instead is in `rolling`.
+const ROLLING: [Law; 10] = [
+    drain_before_stop::law,
+    executor_not_holder::law,
+    two_executors::law,
+    owed_forward::law,
+    owed_undo::law,
+    proof_before_admit::law,
+    nobody_forgotten::law,
+    no_secret::law,
+    deadlines::law,
+    rolling::law,
+];
+
 /// Everything about a plan that breaks a law. A report without errors means that the plan may be applied.
 pub fn lint(plan: &Plan) -> Report {
     let mut faults = Vec::new();
@@ -88,7 +103,11 @@ pub fn lint(plan: &Plan) -> Report {
             undo: Graph::new(&plan.undo),
             restore: Graph::new(&plan.restore),
         };
-        for law in LAWS {
+        let laws: &[Law] = match plan.strategy {
+            Strategy::Offline => &LAWS,
+            Strategy::Rolling => &ROLLING,
+        };
+        for law in laws {
             law(&case, &mut faults);
         }
     }

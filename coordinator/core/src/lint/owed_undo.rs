@@ -25,6 +25,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
                 faults.push(broken(FaultCode::LawOwedUndo, step, format!("{key} is not owed by any step")));
             }
             Some(_) => {}
+            None if step.while_owed.as_ref().is_some_and(|key| owed.contains(key)) => {}
             // A step that gives nothing back would never be taken.
             None => faults.push(broken(FaultCode::LawOwedUndo, step, "it gives nothing back")),
         }

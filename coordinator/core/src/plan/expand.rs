@@ -1,12 +1,13 @@
 //! Turns the profile's stages into steps with edges, for every member, database and balancer.
 
 use super::{
+    Strategy,
     action::{Action, ActionKind, BalancerServer},
     build::Build,
     limits,
     observed::PlanInput,
     order::{Lane, Order},
-    restore,
+    restore, rolling,
     step::{Deadline, OwedKey, Phase, Serial, Step, Target, Way, Who},
 };
 use crate::{
@@ -95,6 +96,16 @@ impl<'a> Expansion<'a> {
 
     /// Adds every way: forward, back before the point of no return, and back after it.
     pub(super) fn every_way(&mut self) {
+        if let Some((forward, back)) = rolling::stages(self.input, self.from) {
+            for stage in &forward {
+                self.stage(stage, Way::Forward);
+            }
+            self.turn_back();
+            for stage in &back {
+                self.stage(stage, Way::Undo);
+            }
+            return;
+        }
         for stage in &self.input.profile.stages {
             self.stage(stage, Way::Forward);
         }
@@ -185,7 +196,8 @@ impl<'a> Expansion<'a> {
             return;
         }
         // After the point of no return it is the new release that is stopped.
-        let stops_new = frame.way == Way::Restore && kind == ActionKind::StopService;
+        let stops_new =
+            (frame.way == Way::Restore || self.rolls_back(frame)) && kind == ActionKind::StopService;
         let made_by = if stops_new { self.build(Way::Forward) } else { build };
         let action = made_by.member_action(frame.template, member);
         let Some(action) = self.taken(frame, action) else { return };
@@ -210,7 +222,9 @@ impl<'a> Expansion<'a> {
             let target = Target::Member(member.clone());
             let mut made = Made::new(Action::Prove(prove), target, Who::Member(member.clone()), limits);
             // On the way back a step is taken only while its key is owed; the start's proof goes with the start.
-            made.settles = (frame.way == Way::Undo && kind == ActionKind::StartService).then_some(service);
+            let with_start =
+                frame.way == Way::Undo && kind == ActionKind::StartService && !self.rolls_back(frame);
+            made.settles = with_start.then_some(service);
             let id = self.push(frame, made, serial, Some(member));
             self.order.advance(vec![id]);
         }
@@ -322,6 +336,7 @@ impl<'a> Expansion<'a> {
             after: before.steps,
             after_all: before.all,
             serial,
+            while_owed: member.filter(|_| self.rolls_back(frame)).and_then(|m| self.out_of(m)),
             grant: made.grant,
             owes: made.owes,
             settles: made.settles,
@@ -336,6 +351,19 @@ impl<'a> Expansion<'a> {
             Way::Restore => self.restore.push(step),
         }
         id
+    }
+
+    /// Whether these steps put a member back that a rolling plan took out.
+    fn rolls_back(&self, frame: &Frame<'_>) -> bool {
+        self.input.strategy == Strategy::Rolling && frame.way == Way::Undo
+    }
+
+    /// What is owed from before a member is stopped until after it is proven: its place in its first balancer.
+    fn out_of(&self, member: &MemberName) -> Option<OwedKey> {
+        let mut balancers = self.input.cluster.balancers.iter();
+        balancers
+            .find(|(_, spec)| spec.servers.contains_key(member))
+            .map(|(name, _)| OwedKey(format!("{name}/{member}")))
     }
 
     fn limits(&mut self, template: &StepTemplate, kind: ActionKind) -> (Deadline, Millis) {

@@ -1,7 +1,7 @@
 //! Whether every text of a profile can be filled in from a cluster file: the planner's expansion with versions made
 //! up, so that `cluster check` tells today what `plan` would complain about at night.
 
-use super::{Observed, ObservedDatabase, ObservedMember, PlanInput, expand::Expansion};
+use super::{Observed, ObservedDatabase, ObservedMember, PlanInput, Strategy, expand::Expansion};
 use crate::{
     cluster::ClusterSpec,
     fault::Fault,
@@ -28,6 +28,7 @@ pub(crate) fn unfilled(profile: &Profile, cluster: &ClusterSpec) -> Vec<Fault> {
         cluster_digest: &digest,
         profile,
         observed: &observed,
+        strategy: Strategy::Offline,
         to: &to,
         parent: None,
     };

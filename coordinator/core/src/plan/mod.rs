@@ -17,6 +17,7 @@ mod order;
 pub mod planner;
 pub mod report;
 mod restore;
+mod rolling;
 mod route;
 mod safety;
 pub mod step;
@@ -59,7 +60,7 @@ pub struct Plan {
     pub from: Version,
     /// Version they shall have.
     pub to: Version,
-    /// Vendor-supported jumps, at least one.
+    /// Vendor-supported jumps; none when members are only restarted.
     pub hops: Vec<Hop>,
     /// Facts that void the approval when they change before the point of no return.
     pub bound: BoundFacts,
@@ -100,6 +101,21 @@ impl Plan {
 pub enum Strategy {
     /// All out, the first upgrades the database, the rest follow one by one.
     Offline,
+    /// No schema change: one member at a time out, through, proven and back in, never below the capacity floor.
+    Rolling,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Strategy; 2] = [Strategy::Offline, Strategy::Rolling];
+
+    /// The word used on the command line and in plans.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Offline => "offline",
+            Strategy::Rolling => "rolling",
+        }
+    }
 }
 
 /// One vendor-supported jump.
@@ -174,6 +190,9 @@ pub struct PlanPolicy {
     pub approvals: u32,
     /// Approver and operator must differ.
     pub four_eyes: bool,
+    /// `rolling`: never fewer members than this in a balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_floor: Option<u32>,
     /// Members that may be elected upgrader of each database.
     pub upgraders: BTreeMap<DatabaseName, Vec<MemberName>>,
     /// Candidates of each shared target's executor, in order.

@@ -1,6 +1,6 @@
 //! What was seen of the cluster before planning, and what a plan is made from.
 
-use super::action::ActionKind;
+use super::{Strategy, action::ActionKind};
 use crate::{
     cluster::ClusterSpec,
     ids::{ClusterId, DatabaseName, Digest, Incarnation, MemberName, PlanHash},
@@ -26,6 +26,8 @@ pub struct PlanInput<'a> {
     pub profile: &'a Profile,
     /// What was seen.
     pub observed: &'a Observed,
+    /// How members shall pass.
+    pub strategy: Strategy,
     /// The wished version.
     pub to: &'a Version,
     /// The plan this one amends.

@@ -24,14 +24,14 @@ pub const FORMAT: u32 = 1;
 /// its way. "Nothing to do" is [`FaultCode::NothingToDo`], a warning alone.
 pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
     let (hops, from) = route::route(input)?;
-    let may = safety::who_may(input)?;
+    let may = safety::who_may(input, &from)?;
     let Ways { steps, undo, restore } = ways(input, &from, &may)?;
     let mut plan = Plan {
         format: FORMAT,
         hash: PlanHash(String::new()),
         parent: input.parent.cloned(),
         cluster: input.cluster.cluster.clone(),
-        strategy: Strategy::Offline,
+        strategy: input.strategy,
         from,
         to: input.to.clone(),
         hops,
@@ -108,6 +108,7 @@ fn policy(input: &PlanInput<'_>, may: &safety::WhoMay) -> PlanPolicy {
         max_failures: policy.max_failures,
         approvals: policy.approvals,
         four_eyes: policy.four_eyes,
+        capacity_floor: (input.strategy == Strategy::Rolling).then_some(policy.capacity_floor),
         upgraders: may.upgraders.clone(),
         executors: may.executors.clone(),
     }

@@ -58,6 +58,8 @@ pub struct PlanReport {
     pub point_of_no_return: Option<StepId>,
     /// The backup sets that lead back after it.
     pub sets: Vec<String>,
+    /// `rolling`: how many stay in each balancer.
+    pub floor: Vec<String>,
     /// How each database is shut.
     pub door: Vec<String>,
     /// What is lost with whom.
@@ -135,7 +137,13 @@ impl PlanReport {
             forecast: forecast::forecast(plan),
             point_of_no_return: plan.steps.iter().find(|s| s.irreversible).map(|s| s.id),
             sets: words::sets(plan),
-            door: plan.targets.databases.iter().map(|(name, spec)| door(name.as_str(), spec.door)).collect(),
+            floor: floor(plan),
+            door: match plan.strategy {
+                Strategy::Offline => {
+                    plan.targets.databases.iter().map(|(name, spec)| door(name.as_str(), spec.door)).collect()
+                }
+                Strategy::Rolling => Vec::new(),
+            },
             loss: loss(plan, voters),
             stop: match plan.policy.max_failures {
                 0 => "at the first failure".to_owned(),
@@ -155,6 +163,18 @@ impl PlanReport {
     }
 }
 
+fn floor(plan: &Plan) -> Vec<String> {
+    let Some(floor) = plan.policy.capacity_floor else { return Vec::new() };
+    let words = |(name, spec): (&crate::ids::BalancerName, &crate::cluster::BalancerSpec)| {
+        let all = spec.servers.len();
+        format!(
+            "{name}: {} of {all} members stay in, one at a time is out; never fewer than {floor}",
+            all.saturating_sub(1)
+        )
+    };
+    plan.targets.balancers.iter().map(words).collect()
+}
+
 fn door(name: &str, door: Door) -> String {
     match door {
         Door::Login => format!("{name}: login per grant, proven by read-back; strangers block"),
@@ -166,7 +186,7 @@ fn door(name: &str, door: Door) -> String {
 
 fn loss(plan: &Plan, voters: Option<&[MemberName]>) -> Vec<String> {
     let mut all = Vec::new();
-    if !plan.targets.databases.is_empty() {
+    if plan.strategy == Strategy::Offline && !plan.targets.databases.is_empty() {
         all.push(
             match plan.policy.on_upgrader_loss {
                 OnUpgraderLoss::Halt => "upgrader lost: HALT, a person decides (lockkeeper takeover)",

@@ -1,6 +1,6 @@
 //! From which version, in which hops: what the members have, and what the vendor's ladder allows.
 
-use super::{Hop, observed::PlanInput, planner::hops_text};
+use super::{Hop, Strategy, observed::PlanInput, planner::hops_text, rolling};
 use crate::{
     fault::{Fault, FaultCode, Report},
     ids::MemberName,
@@ -12,10 +12,16 @@ use std::collections::BTreeMap;
 pub(super) fn route(input: &PlanInput<'_>) -> Result<(Vec<Hop>, Version), Report> {
     let from = source(input)?;
     let to = input.to;
+    if input.strategy == Strategy::Rolling {
+        rolling::fits(input)?;
+        if from == *to {
+            return Ok((Vec::new(), from));
+        }
+    }
     if from == *to {
         return Err(Report::one(
             Fault::new(FaultCode::NothingToDo, format!("nothing to do: every member has {to} already"))
-                .help("name another version with --to"),
+                .help("name another version with --to; --strategy rolling restarts the members at this one"),
         ));
     }
     if *to < from {
@@ -46,6 +52,9 @@ pub(super) fn route(input: &PlanInput<'_>) -> Result<(Vec<Hop>, Version), Report
             .found(hops_text(&hops))
             .help(format!("plan --to {} first", first.to)),
         ));
+    }
+    if input.strategy == Strategy::Rolling {
+        rolling::same_schema(input, &from)?;
     }
     Ok((hops, from))
 }

@@ -4,14 +4,17 @@
 //! identities and contents are compared again at apply and at the point of no return.
 
 use super::{
+    Strategy,
     action::ActionKind,
     observed::{ObservedMember, PlanInput},
+    rolling,
     step::SharedTarget,
 };
 use crate::{
     fault::{Fault, FaultCode, Report, Severity},
     ids::{DatabaseName, MemberName},
     profile::model::{Eligible, On, Stage},
+    version::Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,12 +29,18 @@ pub(super) struct WhoMay {
     pub(super) warnings: Vec<Fault>,
 }
 
-pub(super) fn who_may(input: &PlanInput<'_>) -> Result<WhoMay, Report> {
+pub(super) fn who_may(input: &PlanInput<'_>, from: &Version) -> Result<WhoMay, Report> {
+    let rolling = rolling::stages(input, from);
+    let offline = (input.profile.stages.as_slice(), input.profile.undo.as_slice());
+    let ways = rolling.as_ref().map_or(offline, |(forward, back)| (forward.as_slice(), back.as_slice()));
     let mut faults = Vec::new();
     releases(input, &mut faults);
-    members(input, &mut faults);
-    let executors = executors(input, &mut faults);
-    let upgraders = upgraders(input, &executors, &mut faults);
+    members(input, ways, &mut faults);
+    let executors = executors(input, ways, &mut faults);
+    let upgraders = match input.strategy {
+        Strategy::Offline => upgraders(input, &executors, &mut faults),
+        Strategy::Rolling => BTreeMap::new(),
+    };
     one_loss(input, &mut faults);
     if faults.iter().any(|f| f.severity == Severity::Error) {
         return Err(Report::new(faults, String::new()));
@@ -61,6 +70,9 @@ fn releases(input: &PlanInput<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
+/// The stages forward and back.
+type Ways<'a> = (&'a [Stage], &'a [Stage]);
+
 /// Kinds of action that are part of the way, by where they are done.
 fn kinds(stages: &[Stage], undo: &[Stage], on: impl Fn(ActionKind, On) -> bool) -> BTreeSet<ActionKind> {
     let steps = stages.iter().chain(undo).flat_map(|stage| &stage.steps);
@@ -82,9 +94,8 @@ const fn is_balancer(kind: ActionKind) -> bool {
 }
 
 /// Each member's agent must be able to do its own part.
-fn members(input: &PlanInput<'_>, faults: &mut Vec<Fault>) {
-    let profile = input.profile;
-    let own = kinds(&profile.stages, &profile.undo, |kind, on| on == On::Each && !is_balancer(kind));
+fn members(input: &PlanInput<'_>, (forward, back): Ways<'_>, faults: &mut Vec<Fault>) {
+    let own = kinds(forward, back, |kind, on| on == On::Each && !is_balancer(kind));
     for member in input.cluster.members.keys() {
         let Some(seen) = input.observed.members.get(member) else { continue };
         let missing = lacks(seen, &own);
@@ -105,11 +116,14 @@ fn lacks(seen: &ObservedMember, kinds: &BTreeSet<ActionKind>) -> String {
     kinds.difference(&seen.actions).map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn executors(input: &PlanInput<'_>, faults: &mut Vec<Fault>) -> Vec<(SharedTarget, Vec<MemberName>)> {
-    let profile = input.profile;
-    let balancer = kinds(&profile.stages, &profile.undo, |kind, _| is_balancer(kind));
-    let mut database = kinds(&profile.stages, &profile.undo, |_, on| on == On::Database);
-    if profile.stages.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
+fn executors(
+    input: &PlanInput<'_>,
+    (forward, back): Ways<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<(SharedTarget, Vec<MemberName>)> {
+    let balancer = kinds(forward, back, |kind, _| is_balancer(kind));
+    let mut database = kinds(forward, back, |_, on| on == On::Database);
+    if forward.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
         database.extend([ActionKind::AdmitHolder, ActionKind::CloseGrant, ActionKind::RestoreDatabase]);
     }
     let voters = input.cluster.voter_names();
@@ -119,7 +133,8 @@ fn executors(input: &PlanInput<'_>, faults: &mut Vec<Fault>) -> Vec<(SharedTarge
         let named = if spec.executors.is_empty() { &voters } else { &spec.executors };
         all.push((target.clone(), candidates(input, &target, named, &balancer, faults)));
     }
-    for (name, spec) in &input.cluster.databases {
+    // A rolling plan has nothing to do at a database.
+    for (name, spec) in input.cluster.databases.iter().filter(|_| !database.is_empty()) {
         let target = SharedTarget::Database(name.clone());
         let named = if spec.executors.is_empty() { &voters } else { &spec.executors };
         all.push((target.clone(), candidates(input, &target, named, &database, faults)));

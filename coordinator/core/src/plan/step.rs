@@ -38,6 +38,9 @@ pub struct Step {
     pub owes: Option<OwedKey>,
     /// What this step gives back.
     pub settles: Option<OwedKey>,
+    /// On the way back: taken while this is owed, whatever the step itself gives back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub while_owed: Option<OwedKey>,
     /// Limits on the executing agent's boot clock.
     pub deadline: Deadline,
     /// How long it should take.

@@ -21,6 +21,9 @@ pub struct Profile {
     pub parameters: BTreeMap<String, ParameterDecl>,
     /// Which jumps the vendor supports.
     pub ladder: Ladder,
+    /// Versions that have one schema: texts of versions with spaces between them, one for each schema. Between them
+    /// members may be upgraded one by one while others run.
+    pub same_schema: Vec<Template>,
     /// Who may upgrade a database.
     pub upgrader: Eligible,
     /// Where releases lie.

@@ -16,7 +16,7 @@ use super::{
         SchemaTemplate, ServiceTemplate, Stage, VersionTemplate,
     },
     place::{Place, RuntimeUse},
-    template::{Slot, Template},
+    template::{Part, Slot, Template},
 };
 use crate::{
     cluster::Parameter,
@@ -67,7 +67,7 @@ fn profile(top: &Section<'_>, text: &str) -> Option<Profile> {
     let name = top.need("profile", "write profile = \"NAME\"").and_then(|item| item.name::<ProfileName>());
     let about = top.get("about").and_then(|item| item.text()).unwrap_or_default().to_owned();
     let context = Context { parameters: parameters::read(top), uses: RefCell::default() };
-    let ladder = ladder(top);
+    let (ladder, same_schema) = ladder(top, &context).unzip();
     let upgrader = upgrader(top);
     let release = release(top, &context);
     let service = alternatives(top, "service", &context, service);
@@ -88,6 +88,7 @@ fn profile(top: &Section<'_>, text: &str) -> Option<Profile> {
         digest: Digest::of(text.as_bytes()),
         parameters: context.parameters,
         ladder: ladder?,
+        same_schema: same_schema?,
         upgrader: upgrader?,
         release: release?,
         service,
@@ -100,12 +101,13 @@ fn profile(top: &Section<'_>, text: &str) -> Option<Profile> {
     })
 }
 
-fn ladder(top: &Section<'_>) -> Option<Ladder> {
+fn ladder(top: &Section<'_>, context: &Context) -> Option<(Ladder, Vec<Template>)> {
     let item = top.need("ladder", "write ladder = { any = true } or { versions = [...], max_hop = 1 }")?;
     let table = item.table()?;
     let any = table.get("any").and_then(|i| i.flag()).unwrap_or(false);
     let versions = table.get("versions");
     let max_hop = table.get("max_hop").map_or(Some(1), |i| i.number(1..=100));
+    let same_schema = table.get("same_schema").map(|item| same_schema(&item, context));
     table.finish();
     let bad = |text: &str| -> Option<Ladder> {
         item.fault(
@@ -114,18 +116,38 @@ fn ladder(top: &Section<'_>) -> Option<Ladder> {
         );
         None
     };
-    match (any, versions) {
+    let ladder = match (any, versions) {
         (true, None) => Some(Ladder::Any),
         (true, Some(_)) => bad("a ladder is either any or a list of versions"),
         (false, None) => bad("this ladder leads nowhere"),
         (false, Some(versions)) => {
             let versions: Vec<Version> = versions.list()?.iter().filter_map(read_version).collect();
             if versions.len() < 2 || versions.windows(2).any(|pair| pair[0] >= pair[1]) {
-                return bad("a ladder has at least two versions, each higher than the one before");
+                bad("a ladder has at least two versions, each higher than the one before");
+                return None;
             }
             Some(Ladder::Rungs { versions, max_hop: max_hop? })
         }
+    };
+    Some((ladder?, same_schema.unwrap_or(Some(Vec::new()))?))
+}
+
+/// Versions that have one schema. A text without placeholders is read here already.
+fn same_schema(item: &Item<'_>, context: &Context) -> Option<Vec<Template>> {
+    let texts = context.list(item, Place::PLAIN)?;
+    for text in texts.iter().filter(|text| text.slots().next().is_none()) {
+        let plain: String =
+            text.parts().iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect();
+        if plain.split_whitespace().count() < 2 || plain.split_whitespace().any(|v| Version::new(v).is_err())
+        {
+            item.fault(
+                Fault::new(FaultCode::BadLadder, "these are no versions that have one schema")
+                    .found(format!("{plain:?}"))
+                    .allowed("two or more versions with spaces between them, such as \"26.5.0 26.5.1\""),
+            );
+        }
     }
+    Some(texts)
 }
 
 fn read_version(item: &Item<'_>) -> Option<Version> {

@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod command;
 pub mod elect;
 pub mod limits;
+mod floor;
 pub mod loss;
 pub mod next;
 pub mod outlook;

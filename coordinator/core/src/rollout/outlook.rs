@@ -3,7 +3,7 @@
 use super::{
     apply::{grant_first_step, is_shutting},
     command::Command,
-    elect, loss,
+    elect, floor, loss,
     next::Facts,
     rejection::Rejection,
     remedy,
@@ -100,6 +100,9 @@ fn one(
             Owner::Person,
             "lockkeeper abort, then plan and approve anew",
         );
+    }
+    if let Some((word, text)) = floor::broken_by(rollout, facts, step) {
+        return waits(word, text, Owner::Person, "bring the missing agents back, see lockkeeper members");
     }
     match choose(rollout, facts, step) {
         Choice::Now(command) => Outlook::Ready(command),

@@ -111,6 +111,11 @@ impl Group {
 
     /// The plan for the cluster file in force, approved by one and started by another person.
     pub fn plan(&self, to: &str) -> Plan {
+        self.plan_by(lockkeeper_core::plan::Strategy::Offline, to)
+    }
+
+    /// The same with a strategy.
+    pub fn plan_by(&self, strategy: lockkeeper_core::plan::Strategy, to: &str) -> Plan {
         let config = self.state.config.as_ref().expect("a cluster file is in force");
         let observed = super::observed(&config.spec, "20.6.1", "23");
         let catalog = lockkeeper_core::profile::ProfileCatalog::built_in();
@@ -121,6 +126,7 @@ impl Group {
             cluster_digest: &config.digest,
             profile: catalog.get(&config.spec.profile).expect("built in"),
             observed: &observed,
+            strategy,
             to: &super::version(to),
             parent: None,
         };

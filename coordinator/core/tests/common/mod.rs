@@ -12,7 +12,7 @@ use lockkeeper_core::{
     cluster::{ClusterSpec, read_cluster},
     fault::Report,
     ids::{ClusterId, Digest, Incarnation, MemberName},
-    plan::{ActionKind, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport},
+    plan::{ActionKind, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport, Strategy},
     profile::ProfileCatalog,
     time::LogTime,
     version::Version,
@@ -61,6 +61,16 @@ pub fn observed(spec: &ClusterSpec, from: &str, schema: &str) -> Observed {
 
 /// Plans for a cluster with the profile it names.
 pub fn plan(spec: &ClusterSpec, observed: &Observed, to: &str) -> Result<(Plan, PlanReport), Report> {
+    plan_by(Strategy::Offline, spec, observed, to)
+}
+
+/// The same with a strategy.
+pub fn plan_by(
+    strategy: Strategy,
+    spec: &ClusterSpec,
+    observed: &Observed,
+    to: &str,
+) -> Result<(Plan, PlanReport), Report> {
     let catalog = ProfileCatalog::built_in();
     lockkeeper_core::plan::plan(&PlanInput {
         cluster_id: &ClusterId("c-1".into()),
@@ -69,6 +79,7 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed, to: &str) -> Result<(Plan, 
         cluster_digest: &Digest::of(b"cluster"),
         profile: catalog.get(&spec.profile).unwrap(),
         observed,
+        strategy,
         to: &version(to),
         parent: None,
     })

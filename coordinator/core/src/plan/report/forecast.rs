@@ -3,7 +3,7 @@
 use super::Forecast;
 use crate::{
     ids::{MemberName, StepId},
-    plan::{Phase, Plan, Step, Target},
+    plan::{Phase, Plan, Step, Strategy, Target},
     time::Millis,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,14 @@ pub(super) fn forecast(plan: &Plan) -> Forecast {
         ends.insert(step.id, end);
         latest = end.max(latest);
         all_end.insert(step.id, latest);
+    }
+    if plan.strategy == Strategy::Rolling {
+        let before = plan.steps.iter().filter(|s| s.serial.is_none()).filter_map(|s| ends.get(&s.id)).max();
+        let passes: u64 = serial_runs(plan).into_values().sum();
+        return Forecast {
+            outage: Millis(0),
+            total: Millis(before.copied().unwrap_or(0).saturating_add(passes)),
+        };
     }
     let end = |step: &Step| ends.get(&step.id).copied().unwrap_or(0);
     let begin_of_outage = plan

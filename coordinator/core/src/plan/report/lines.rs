@@ -8,13 +8,16 @@ use super::{
 };
 use crate::{
     ids::{MemberName, StepId},
-    plan::{ActionKind, Phase, Plan, Step, Target},
+    plan::{ActionKind, Phase, Plan, Step, Strategy, Target},
     time::Millis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The way forward.
 pub(super) fn forward(plan: &Plan) -> Vec<Line> {
+    if plan.strategy == Strategy::Rolling {
+        return side_by_side(plan, &plan.steps);
+    }
     let run = plan.steps.iter().position(|s| s.serial.is_some()).unwrap_or(plan.steps.len());
     let (before, after) = plan.steps.split_at(run);
     let mut lines = side_by_side(plan, before);
@@ -37,7 +40,8 @@ fn side_by_side(plan: &Plan, steps: &[Step]) -> Vec<Line> {
                 && step.grant == other.grant
                 && (other.action.kind() == step.action.kind()
                     || step.grant.is_some()
-                    || (step.serial.is_some() && other.serial.is_some()))
+                    // Of a rolling plan people want to read what each member passes.
+                    || (plan.strategy == Strategy::Offline && step.serial.is_some() && other.serial.is_some()))
         };
         // Only the last stage's groups can be meant, so the search is short.
         match groups.iter_mut().rev().take(8).find(|group| group.first().is_some_and(|first| together(first)))

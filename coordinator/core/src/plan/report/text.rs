@@ -21,10 +21,14 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         out.push_str(line.trim_end());
         out.push('\n');
     };
-    let strategy = match report.strategy {
-        Strategy::Offline => "offline",
+    let strategy = report.strategy.as_str();
+    let hops = if report.hops == 0 {
+        "restart".to_owned()
+    } else if report.hops == 1 {
+        "1 hop".to_owned()
+    } else {
+        format!("{} hops", report.hops)
     };
-    let hops = if report.hops == 1 { "1 hop".to_owned() } else { format!("{} hops", report.hops) };
     let parent = report.parent.as_ref().map_or("none", |parent| parent.short());
     say(format!(
         "PLAN {}  {}  {} -> {}   {hops}   strategy {strategy}   parent: {parent}",
@@ -48,11 +52,18 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         }
         say(line_text(line));
     }
-    if !report.lines.iter().any(|l| l.before == Some(Ruler::OutageEnds)) {
+    if report.strategy == Strategy::Offline
+        && !report.lines.iter().any(|l| l.before == Some(Ruler::OutageEnds))
+    {
         say(rule(Ruler::OutageEnds, report, glyphs));
     }
     say(String::new());
-    say("way back, before the point of no return".to_owned());
+    say(match report.strategy {
+        Strategy::Offline => "way back, before the point of no return".to_owned(),
+        Strategy::Rolling => {
+            format!("way back: the member that is out; those that are in again stay at {}", report.to)
+        }
+    });
     for line in &report.undo {
         say(line_text(line));
     }
@@ -71,6 +82,7 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
             say(format!("{:<8}{value}", if at == 0 { name } else { "" }));
         }
     };
+    field("floor", &report.floor);
     field("door", &report.door);
     field("loss", &report.loss);
     field("stop", std::slice::from_ref(&report.stop));

@@ -49,7 +49,7 @@ pub(super) fn abort(state: &mut State, at: &At<'_>, reason: &str) -> Result<(), 
     }
     let plan = rollout.plan.clone();
     for step in &plan.undo {
-        let needed = step.settles.as_ref().is_some_and(|k| rollout.owed.get(k).is_some_and(|o| o.state.is_open()));
+        let needed = step.while_owed.as_ref().or(step.settles.as_ref()).is_some_and(|k| rollout.owed.get(k).is_some_and(|o| o.state.is_open()));
         if (!needed || plant::is(Plant::AbortForgets)) && let Some(record) = rollout.steps.get_mut(&step.id) {
             record.phase = StepPhase::NotNeeded;
         }
