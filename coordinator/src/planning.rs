@@ -5,7 +5,7 @@
 use crate::{api::Api, limits, sight::Sightings};
 use futures::future::join_all;
 use lockkeeper_core::{
-    cluster::ClusterSpec,
+    cluster::{BalancerSpec, ClusterSpec},
     fault::Report,
     ids::{DatabaseName, Digest, MemberName, PlanHash},
     lint::lint,
@@ -89,6 +89,11 @@ fn query(
             query.release = profile.release_directory(spec, member, to).map_err(|e| e.to_string())?;
         }
     }
+    if to.is_some() {
+        let looks = |b: &BalancerSpec| b.executors.is_empty() || b.executors.contains(member);
+        let mine = spec.balancers.iter().filter(|(_, b)| looks(b));
+        query.balancers = mine.map(|(name, b)| (name.clone(), b.clone())).collect();
+    }
     for (name, database) in &spec.databases {
         if lookers(&database.executors, state).any(|m| m == member) {
             let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
@@ -111,6 +116,7 @@ pub fn made(
     observed: &Observed,
     to: &Version,
     parent: Option<&PlanHash>,
+    adopt: bool,
 ) -> Result<(Plan, PlanReport), Report> {
     let input = PlanInput {
         cluster_id: &group.cluster,
@@ -121,6 +127,7 @@ pub fn made(
         observed,
         to,
         parent,
+        adopt,
     };
     let (plan, report) = plan::plan(&input)?;
     let linted = lint(&plan);
@@ -146,6 +153,12 @@ pub fn observed(state: &State, looks: &Looks, at: LogTime) -> (Observed, Vec<Str
                     Some(Ok(tree)) => Some(Digest(tree.clone())),
                     Some(Err(_)) | None => None,
                 };
+                for (name, servers) in &facts.balancers {
+                    match servers {
+                        Ok(servers) => drop(observed.balancers.insert(name.clone(), servers.clone())),
+                        Err(why) => notes.push(format!("{member} could not ask the balancer {name}: {why}")),
+                    }
+                }
                 for (name, found) in &facts.databases {
                     let found = found.clone().map(|f| ObservedDatabase { identity: f.identity, schema: f.schema });
                     // One good look is enough; of bad ones the first is told.

@@ -272,7 +272,7 @@ impl Inside {
             looks.insert(member.clone(), Ok(host.facts(&query(&config.spec)).await));
         }
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let made = planning::made(group, &config, profile, &observed, &to, None);
+        let made = planning::made(group, &config, profile, &observed, &to, None, false);
         let (plan, _) = made.map_err(|report| format!("{} {notes:?}", report.text()))?;
         Ok((plan::render(&plan), String::new()))
     }

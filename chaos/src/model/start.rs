@@ -74,7 +74,7 @@ pub fn start() -> Result<(Vec<MemberName>, State), String> {
     let catalog = planning::catalog(config);
     let profile = catalog.get(&config.spec.profile).ok_or("no profile")?;
     let to = Version::new(target().to_owned()).map_err(|error| error.to_string())?;
-    let made = planning::made(group, config, profile, &observed, &to, None);
+    let made = planning::made(group, config, profile, &observed, &to, None, false);
     let (plan, _) = made.map_err(|report| report.text())?;
     let approve = Command::Approve { plan: plan.hash.clone(), reference: "CHG-1".into() };
     commit(&mut state, person("ada", Role::Admin), approve);

@@ -223,6 +223,7 @@ fn on_ladder(from: &str, to: &str) -> Result<(Plan, PlanReport), Report> {
         observed: &seen,
         to: &version(to),
         parent: Some(&PlanHash("p".into())),
+        adopt: false,
     })
 }
 

@@ -86,7 +86,7 @@ impl Api {
         };
         let parent = (!request.parent.is_empty()).then(|| PlanHash(request.parent));
         let view = self.group.read().await.map_err(|e| group_status(&e))?;
-        let made = self.plan_from(&view.state, &to, parent.as_ref()).await?;
+        let made = self.plan_from(&view.state, &to, parent.as_ref(), request.adopt).await?;
         Ok(match made {
             Ok((plan, report)) => OperatorPlanReply {
                 plan: plan::render(&plan),
@@ -104,6 +104,7 @@ impl Api {
         state: &State,
         to: &Version,
         parent: Option<&PlanHash>,
+        adopt: bool,
     ) -> Result<Result<(Plan, PlanReport), (Report, Vec<String>)>, Status> {
         let group = state.group.as_ref();
         let group = group.ok_or_else(|| precondition("LK3001", "the group is not initialised".into()))?;
@@ -116,7 +117,7 @@ impl Api {
         })?;
         let looks = planning::look(self, state, &config, profile, Some(to)).await;
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let made = planning::made(group, &config, profile, &observed, to, parent);
+        let made = planning::made(group, &config, profile, &observed, to, parent, adopt);
         Ok(made.map_err(|report| (report, notes)))
     }
 

@@ -171,6 +171,12 @@ codes! {
     FewExecutors = "LK2015", Warning;
     /// One loss stops the rollout.
     OneLossStops = "LK2016", Warning;
+    /// A database is upgraded already, and an ordinary plan would upgrade it again.
+    SchemaFinished = "LK2040", Error;
+    /// Whether a schema is finished cannot be said.
+    AdoptUnjudged = "LK2041", Error;
+    /// A half-upgraded database cannot be adopted.
+    AdoptTouched = "LK2042", Error;
     /// A plan file is not what Lockkeeper wrote (`plan-altered`).
     PlanAltered = "LK2020", Error;
     /// A plan file of another format.
@@ -227,6 +233,14 @@ codes! {
     LawRestoreWhole = "LK2130", Error;
     /// The way back after the point of no return has another order.
     LawRestoreOrder = "LK2131", Error;
+    /// An adopted plan upgrades, backs up or restores.
+    LawAdoptedNoUpgrade = "LK2140", Error;
+    /// An adopted plan relies on a schema that is not judged before.
+    LawAdoptedJudged = "LK2141", Error;
+    /// An adopted plan lets an old release run against the new schema.
+    LawAdoptedOldOut = "LK2142", Error;
+    /// An adopted plan leaves a member out of a part of the way.
+    LawAdoptedWhole = "LK2143", Error;
 }
 
 impl fmt::Display for FaultCode {

@@ -8,11 +8,11 @@ mod lines;
 mod text;
 mod words;
 
-use super::{OwedKey, Plan, Strategy};
+use super::{Action, OwedKey, Plan, Step, Strategy};
 use crate::{
     cluster::{Door, OnUpgraderLoss},
     fault::Fault,
-    ids::{ClusterName, MemberName, PlanHash, ProfileName, StepId},
+    ids::{ClusterName, DatabaseName, MemberName, PlanHash, ProfileName, StepId},
     time::{LogTime, Millis},
     version::Version,
 };
@@ -34,6 +34,9 @@ pub struct PlanReport {
     pub from: Version,
     /// Version they shall have.
     pub to: Version,
+    /// What is taken over from whoever began by hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adopts: Vec<String>,
     /// Vendor-supported jumps.
     pub hops: usize,
     /// How members pass.
@@ -123,6 +126,7 @@ impl PlanReport {
             cluster: plan.cluster.clone(),
             from: plan.from.clone(),
             to: plan.to.clone(),
+            adopts: words::adopts(plan),
             hops: plan.hops.len(),
             strategy: plan.strategy,
             profile: plan.bound.profile.clone(),
@@ -135,7 +139,7 @@ impl PlanReport {
             forecast: forecast::forecast(plan),
             point_of_no_return: plan.steps.iter().find(|s| s.irreversible).map(|s| s.id),
             sets: words::sets(plan),
-            door: plan.targets.databases.iter().map(|(name, spec)| door(name.as_str(), spec.door)).collect(),
+            door: plan.targets.databases.iter().map(|(name, spec)| door(plan, name, spec.door)).collect(),
             loss: loss(plan, voters),
             stop: match plan.policy.max_failures {
                 0 => "at the first failure".to_owned(),
@@ -155,7 +159,14 @@ impl PlanReport {
     }
 }
 
-fn door(name: &str, door: Door) -> String {
+fn door(plan: &Plan, name: &DatabaseName, door: Door) -> String {
+    let shut = |step: &&Step| matches!(&step.action, Action::ShutDoor(shut) if shut.database == *name);
+    if plan.adopt.is_some() {
+        return match plan.steps.iter().find(shut) {
+            Some(_) => format!("{name}: shut until every member is switched; strangers block"),
+            None => format!("{name}: stays open for those that fit the schema; all others are stopped first"),
+        };
+    }
     match door {
         Door::Login => format!("{name}: login per grant, proven by read-back; strangers block"),
         Door::PathPerEpoch => {
@@ -166,7 +177,7 @@ fn door(name: &str, door: Door) -> String {
 
 fn loss(plan: &Plan, voters: Option<&[MemberName]>) -> Vec<String> {
     let mut all = Vec::new();
-    if !plan.targets.databases.is_empty() {
+    if !plan.targets.databases.is_empty() && plan.adopt.is_none() {
         all.push(
             match plan.policy.on_upgrader_loss {
                 OnUpgraderLoss::Halt => "upgrader lost: HALT, a person decides (lockkeeper takeover)",

@@ -31,7 +31,8 @@ pub(super) fn who_may(input: &PlanInput<'_>) -> Result<WhoMay, Report> {
     releases(input, &mut faults);
     members(input, &mut faults);
     let executors = executors(input, &mut faults);
-    let upgraders = upgraders(input, &executors, &mut faults);
+    // Nobody is elected for an upgrade that was made before.
+    let upgraders = if input.adopt { BTreeMap::new() } else { upgraders(input, &executors, &mut faults) };
     one_loss(input, &mut faults);
     if faults.iter().any(|f| f.severity == Severity::Error) {
         return Err(Report::new(faults, String::new()));
@@ -41,10 +42,15 @@ pub(super) fn who_may(input: &PlanInput<'_>) -> Result<WhoMay, Report> {
 
 /// Staged releases must be one and the same.
 fn releases(input: &PlanInput<'_>, faults: &mut Vec<Fault>) {
+    // A release in use may have grown caches since it was installed; its member is proven by its answers.
+    let in_use = |m: &MemberName| {
+        input.observed.members.get(m).and_then(|seen| seen.version.as_ref()) == Some(input.to)
+    };
     let staged: BTreeMap<&str, &MemberName> = input
         .cluster
         .members
         .keys()
+        .filter(|m| !in_use(m))
         .filter_map(|m| Some((input.observed.members.get(m)?.release.as_ref()?.0.as_str(), m)))
         .collect();
     if staged.len() > 1 {
@@ -109,7 +115,11 @@ fn executors(input: &PlanInput<'_>, faults: &mut Vec<Fault>) -> Vec<(SharedTarge
     let profile = input.profile;
     let balancer = kinds(&profile.stages, &profile.undo, |kind, _| is_balancer(kind));
     let mut database = kinds(&profile.stages, &profile.undo, |_, on| on == On::Database);
-    if profile.stages.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
+    if input.adopt {
+        let needed = [ActionKind::ProveNoWriters, ActionKind::ShutDoor, ActionKind::OpenDoor];
+        database.retain(|kind| needed.contains(kind));
+        database.insert(ActionKind::JudgeSchema);
+    } else if profile.stages.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
         database.extend([ActionKind::AdmitHolder, ActionKind::CloseGrant, ActionKind::RestoreDatabase]);
     }
     let voters = input.cluster.voter_names();

@@ -56,11 +56,22 @@ pub fn observed(spec: &ClusterSpec, from: &str, schema: &str) -> Observed {
         at: LogTime(1_795_212_000_000),
         members: members.chain(witnesses).collect(),
         databases: spec.databases.keys().map(|d| (d.clone(), database(d))).collect(),
+        balancers: std::collections::BTreeMap::new(),
     }
 }
 
 /// Plans for a cluster with the profile it names.
 pub fn plan(spec: &ClusterSpec, observed: &Observed, to: &str) -> Result<(Plan, PlanReport), Report> {
+    plan_with(spec, observed, to, false)
+}
+
+/// [`plan`], perhaps for a cluster that somebody began to upgrade by hand.
+pub fn plan_with(
+    spec: &ClusterSpec,
+    observed: &Observed,
+    to: &str,
+    adopt: bool,
+) -> Result<(Plan, PlanReport), Report> {
     let catalog = ProfileCatalog::built_in();
     lockkeeper_core::plan::plan(&PlanInput {
         cluster_id: &ClusterId("c-1".into()),
@@ -71,5 +82,6 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed, to: &str) -> Result<(Plan, 
         observed,
         to: &version(to),
         parent: None,
+        adopt,
     })
 }

@@ -24,7 +24,13 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
     let strategy = match report.strategy {
         Strategy::Offline => "offline",
     };
-    let hops = if report.hops == 1 { "1 hop".to_owned() } else { format!("{} hops", report.hops) };
+    let hops = if report.hops == 0 {
+        "no hop".to_owned()
+    } else if report.hops == 1 {
+        "1 hop".to_owned()
+    } else {
+        format!("{} hops", report.hops)
+    };
     let parent = report.parent.as_ref().map_or("none", |parent| parent.short());
     say(format!(
         "PLAN {}  {}  {} -> {}   {hops}   strategy {strategy}   parent: {parent}",
@@ -40,6 +46,9 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         utc(report.observed),
         report.members
     ));
+    for (at, line) in report.adopts.iter().enumerate() {
+        say(format!("{:<8}{line}", if at == 0 { "adopts" } else { "" }));
+    }
     say(String::new());
     say(row("steps", "where", "what", "serial", "undo", "about"));
     for line in &report.lines {
@@ -52,7 +61,14 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         say(rule(Ruler::OutageEnds, report, glyphs));
     }
     say(String::new());
-    say("way back, before the point of no return".to_owned());
+    if report.adopts.is_empty() {
+        say("way back, before the point of no return".to_owned());
+    } else {
+        say("way back: none for the database, its point of no return was passed by hand before this plan"
+            .to_owned());
+        say("abort stops here: members that were taken out stay out and are owed until a person answers"
+            .to_owned());
+    }
     for line in &report.undo {
         say(line_text(line));
     }
