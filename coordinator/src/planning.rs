@@ -5,7 +5,7 @@
 use crate::{api::Api, limits, sight::Sightings};
 use futures::future::join_all;
 use lockkeeper_core::{
-    cluster::ClusterSpec,
+    cluster::{BalancerSpec, ClusterSpec},
     fault::Report,
     ids::{DatabaseName, Digest, MemberName, PlanHash},
     lint::lint,
@@ -89,6 +89,11 @@ fn query(
             query.release = profile.release_directory(spec, member, to).map_err(|e| e.to_string())?;
         }
     }
+    if to.is_some() {
+        let looks = |b: &BalancerSpec| b.executors.is_empty() || b.executors.contains(member);
+        let mine = spec.balancers.iter().filter(|(_, b)| looks(b));
+        query.balancers = mine.map(|(name, b)| (name.clone(), b.clone())).collect();
+    }
     for (name, database) in &spec.databases {
         if lookers(&database.executors, state).any(|m| m == member) {
             let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
@@ -103,15 +108,33 @@ fn lookers<'a>(executors: &'a [MemberName], state: &'a State) -> impl Iterator<I
     state.nodes.keys().filter(|m| executors.is_empty() || executors.contains(m))
 }
 
+/// What plan is wished.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// How members pass.
+    pub strategy: Strategy,
+    /// The version all members shall have.
+    pub to: &'a Version,
+    /// The plan that this one amends.
+    pub parent: Option<&'a PlanHash>,
+    /// Whether to take over what somebody began by hand.
+    pub adopt: bool,
+}
+
+impl<'a> Wish<'a> {
+    /// An ordinary plan.
+    pub const fn new(to: &'a Version) -> Self {
+        Self { strategy: Strategy::Offline, to, parent: None, adopt: false }
+    }
+}
+
 /// A plan from what was observed that the linter has nothing against, or what stands in its way.
 pub fn made(
     group: &Group,
     config: &Config,
     profile: &Profile,
     observed: &Observed,
-    strategy: Strategy,
-    to: &Version,
-    parent: Option<&PlanHash>,
+    wish: &Wish<'_>,
 ) -> Result<(Plan, PlanReport), Report> {
     let input = PlanInput {
         cluster_id: &group.cluster,
@@ -120,9 +143,10 @@ pub fn made(
         cluster_digest: &config.digest,
         profile,
         observed,
-        strategy,
-        to,
-        parent,
+        strategy: wish.strategy,
+        to: wish.to,
+        parent: wish.parent,
+        adopt: wish.adopt,
     };
     let (plan, report) = plan::plan(&input)?;
     let linted = lint(&plan);
@@ -148,6 +172,12 @@ pub fn observed(state: &State, looks: &Looks, at: LogTime) -> (Observed, Vec<Str
                     Some(Ok(tree)) => Some(Digest(tree.clone())),
                     Some(Err(_)) | None => None,
                 };
+                for (name, servers) in &facts.balancers {
+                    match servers {
+                        Ok(servers) => drop(observed.balancers.insert(name.clone(), servers.clone())),
+                        Err(why) => notes.push(format!("{member} could not ask the balancer {name}: {why}")),
+                    }
+                }
                 for (name, found) in &facts.databases {
                     let found = found.clone().map(|f| ObservedDatabase { identity: f.identity, schema: f.schema });
                     // One good look is enough; of bad ones the first is told.

@@ -77,6 +77,11 @@ fn late(query: &FactsQuery) -> HostFacts {
             .collect(),
         release: (!query.release.is_empty()).then(why),
         proofs: Vec::new(),
+        balancers: query
+            .balancers
+            .keys()
+            .map(|name| (name.clone(), Err(format!("not seen within {LOOK_DEADLINE}"))))
+            .collect(),
     }
 }
 

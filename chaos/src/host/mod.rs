@@ -123,7 +123,7 @@ impl FakeHost {
             Action::SwitchRelease(step) => Ok(self.look_switched(step)),
             Action::StopService(step) => Ok(self.look_stopped(step, work)),
             Action::StartService(step) => Ok(self.look_started(step, work)),
-            Action::Prove(_) | Action::Run(_) => Ok(Precheck::Ready { captured: String::new() }),
+            Action::Prove(_) | Action::JudgeSchema(_) | Action::Run(_) => Ok(Precheck::Ready { captured: String::new() }),
             Action::Drain(step) => self.look_drained(step).await,
             Action::Admit(step) => self.look_admitted(step, work).await,
             Action::ProveNoWriters(_) => self.look_no_writers().await,
@@ -147,7 +147,7 @@ impl FakeHost {
             Action::StopService(step) => self.stop(step, &by).await,
             Action::StartService(step) => self.start(step, &by).await,
             Action::Prove(step) => self.probe(step, &by).await,
-            Action::Run(_) => Ok(()),
+            Action::Run(_) | Action::JudgeSchema(_) => Ok(()),
             Action::Drain(step) => self.drain(step, &by).await,
             Action::Admit(step) => self.admit(step, work, &by).await,
             Action::ProveNoWriters(_) => self.prove_no_writers(&by).await,
@@ -172,6 +172,7 @@ impl FakeHost {
             Action::StartService(step) => Ok(self.prove_started(step, work)),
             Action::Prove(step) => Ok(self.prove_probed(step)),
             Action::Run(_) => Ok(Postcheck::Proven(proven("ran"))),
+            Action::JudgeSchema(step) => self.schema_judged(step).await,
             Action::Drain(step) => self.prove_drained(step).await,
             Action::Admit(step) => self.prove_admitted(step, work).await,
             Action::ProveNoWriters(step) => self.no_writers_proven(step).await,
@@ -251,6 +252,7 @@ fn target(work: &Work, me: &MemberName) -> Target {
         | Action::OpenDoor(step)
         | Action::RestoreDatabase(step) => Target::Database(step.database.clone()),
         Action::UpgradeDatabase(step) => Target::Database(step.database.clone()),
+        Action::JudgeSchema(step) => Target::Database(step.database.clone()),
         Action::StageRelease(_)
         | Action::SwitchRelease(_)
         | Action::StopService(_)
@@ -311,7 +313,7 @@ impl Host for FakeHost {
             version: version.map(Ok),
             databases: query.databases.keys().map(|name| (name.clone(), database.clone())).collect(),
             release: None,
-            proofs: Vec::new(),
+            ..HostFacts::default()
         }
     }
 }

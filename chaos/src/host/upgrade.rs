@@ -3,7 +3,7 @@
 use super::{Acted, FakeHost, failure, proven};
 use crate::world::{EffectId, Thing, UnitEnd};
 use lockkeeper_agent::host::{Failure, Postcheck, Precheck, Unit, Work};
-use lockkeeper_core::plan::action::UpgradeDatabase;
+use lockkeeper_core::plan::action::{JudgeSchema, UpgradeDatabase};
 
 fn name(by: &EffectId) -> String {
     format!("lk-{}-{}-{}", by.rollout, by.step, by.attempt)
@@ -59,6 +59,16 @@ impl FakeHost {
                 Some(Some(UnitEnd::Gone)) => return Err(failure("SIM41", "the tool is gone")),
                 None => return Err(failure("SIM42", "there is no such unit")),
             }
+        }
+    }
+
+    pub(super) async fn schema_judged(&self, step: &JudgeSchema) -> Result<Postcheck, Failure> {
+        self.reach(Thing::Database).await?;
+        let schema = self.world().database.schema.to_string();
+        if schema == step.schema.after {
+            Ok(Postcheck::Proven(proven(format!("schema {schema} is finished"))))
+        } else {
+            Ok(Postcheck::Refuted(failure("SIM44", format!("schema {schema}"))))
         }
     }
 

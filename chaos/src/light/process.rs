@@ -27,13 +27,13 @@ use lockkeeper_coordinator::{
     limits,
     local_group::LocalGroup,
     machine::StateMachine,
-    planning,
+    planning::{self, Wish},
     presence::HostReport,
     sight::{Beat, Sightings},
 };
 use lockkeeper_core::{
     observe::FactsQuery,
-    plan::{self, ActionKind, Strategy},
+    plan::{self, ActionKind},
     rollout::{Facts, State},
     time::LogTime,
     version::Version,
@@ -272,7 +272,7 @@ impl Inside {
             looks.insert(member.clone(), Ok(host.facts(&query(&config.spec)).await));
         }
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let made = planning::made(group, &config, profile, &observed, Strategy::Offline, &to, None);
+        let made = planning::made(group, &config, profile, &observed, &Wish::new(&to));
         let (plan, _) = made.map_err(|report| format!("{} {notes:?}", report.text()))?;
         Ok((plan::render(&plan), String::new()))
     }

@@ -228,6 +228,7 @@ impl Outside {
             | Action::ProveNoWriters(_)
             | Action::Backup(_)
             | Action::MintCredential(_)
+            | Action::JudgeSchema(_)
             | Action::Run(_) => true,
         };
         let stage = if landed { Stage::Landed } else { Stage::Refused };

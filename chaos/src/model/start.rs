@@ -6,13 +6,13 @@ use crate::{
     sim::clock::EPOCH_MS,
     world::{OLD, Tool},
 };
-use lockkeeper_coordinator::planning::{self, Looks};
+use lockkeeper_coordinator::planning::{self, Looks, Wish};
 use lockkeeper_core::{
     cluster::read_cluster,
     identity::{Actor, Role},
     ids::{DatabaseName, LogIndex, MemberName, RequestId},
     observe::{DatabaseFacts, HostFacts},
-    plan::{ActionKind, Strategy},
+    plan::ActionKind,
     profile::ProfileCatalog,
     rollout::{Command, Envelope, Reply, State, apply},
     stored,
@@ -74,7 +74,7 @@ pub fn start() -> Result<(Vec<MemberName>, State), String> {
     let catalog = planning::catalog(config);
     let profile = catalog.get(&config.spec.profile).ok_or("no profile")?;
     let to = Version::new(target().to_owned()).map_err(|error| error.to_string())?;
-    let made = planning::made(group, config, profile, &observed, Strategy::Offline, &to, None);
+    let made = planning::made(group, config, profile, &observed, &Wish::new(&to));
     let (plan, _) = made.map_err(|report| report.text())?;
     let approve = Command::Approve { plan: plan.hash.clone(), reference: "CHG-1".into() };
     commit(&mut state, person("ada", Role::Admin), approve);

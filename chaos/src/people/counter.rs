@@ -25,7 +25,7 @@ impl Counter {
     /// Makes a plan.
     pub async fn plan(&self, to: String) -> Result<Planned, Status> {
         match self {
-            Counter::Client(client) => client.plan(to, "offline".into(), String::new()).await,
+            Counter::Client(client) => client.plan(to, "offline".into(), String::new(), false).await,
             Counter::Office(office) => {
                 let (plan, faults) = office.plan(to).await?;
                 Ok(Planned { plan, faults, text: String::new(), json: String::new(), warnings: 0 })

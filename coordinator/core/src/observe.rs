@@ -4,7 +4,7 @@
 
 use crate::{
     cluster::{BalancerSpec, DatabaseSpec},
-    ids::{BalancerName, DatabaseName},
+    ids::{BalancerName, DatabaseName, MemberName},
     profile::VersionQuery,
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct FactsQuery {
     /// which a person runs; looks on a timer prove nothing.
     #[serde(default)]
     pub prove: Option<BTreeMap<BalancerName, BalancerSpec>>,
+    /// Balancers to ask for their servers' states, when this agent is asked to.
+    #[serde(default)]
+    pub balancers: BTreeMap<BalancerName, BalancerSpec>,
 }
 
 /// A database to look at.
@@ -46,6 +49,9 @@ pub struct HostFacts {
     /// What was tried, if it was asked for.
     #[serde(default)]
     pub proofs: Vec<Proof>,
+    /// Servers' states by balancer and member: `ready`, or a word for being out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub balancers: BTreeMap<BalancerName, Result<BTreeMap<MemberName, String>, String>>,
 }
 
 /// A harmless real act and what came of it.

@@ -224,6 +224,7 @@ fn on_ladder(from: &str, to: &str) -> Result<(Plan, PlanReport), Report> {
         strategy: Strategy::Offline,
         to: &version(to),
         parent: Some(&PlanHash("p".into())),
+        adopt: false,
     })
 }
 

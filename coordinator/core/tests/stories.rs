@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{cluster, observed, plan_by};
+use common::{cluster, member, observed, plan_by, plan_with, version};
 use lockkeeper_core::{
     cluster::read_cluster,
     lint::lint,
@@ -41,23 +41,34 @@ fn profiles() {
     });
 }
 
-/// The first line is `# story: FROM -> TO, schema N`, with `, rolling` behind it for that strategy.
+/// The first line is `# story: FROM -> TO, schema N`, with `, rolling` behind it for that strategy; with `, new M…` these
+/// members have TO already, and with `, adopt` the plan takes that over.
 #[test]
 fn plans() {
     insta::glob!("stories/plan/*.toml", |path| {
         let text = std::fs::read_to_string(path).unwrap();
         let story = text.lines().next().unwrap().strip_prefix("# story: ").unwrap();
-        let (versions, schema) = story.split_once(", schema ").unwrap();
-        let (schema, strategy) = match schema.strip_suffix(", rolling") {
-            Some(schema) => (schema, Strategy::Rolling),
-            None => (schema, Strategy::Offline),
-        };
+        let (versions, rest) = story.split_once(", schema ").unwrap();
+        let (rest, rolling) = rest.strip_suffix(", rolling").map_or((rest, false), |rest| (rest, true));
+        let (rest, adopt) = rest.strip_suffix(", adopt").map_or((rest, false), |rest| (rest, true));
+        let (schema, new) = rest.split_once(", new ").unwrap_or((rest, ""));
         let (from, to) = versions.split_once(" -> ").unwrap();
         // A cluster file that does not read is told like a plan that cannot be made.
         let read = read_cluster(&file_name(path), &text, &ProfileCatalog::built_in());
         let out = match read
             .map(|_| cluster(&text))
-            .and_then(|spec| plan_by(strategy, &spec, &observed(&spec, from, schema), to))
+            .and_then(|spec| {
+                let mut seen = observed(&spec, from, schema);
+                for name in new.split_whitespace() {
+                    seen.members.get_mut(&member(name)).unwrap().version = Some(version(to));
+                    let front = lockkeeper_core::ids::BalancerName::new("front").unwrap();
+                    seen.balancers.entry(front).or_default().insert(member(name), "maint".into());
+                }
+                match rolling {
+                    true => plan_by(Strategy::Rolling, &spec, &seen, to),
+                    false => plan_with(&spec, &seen, to, adopt),
+                }
+            })
         {
             Ok((plan, report)) => {
                 assert_eq!(lint(&plan).errors(), 0, "{}", lint(&plan));

@@ -3,7 +3,7 @@
 
 use super::{Api, operator::group_status};
 use crate::{
-    planning,
+    planning::{self, Wish},
     preflight::{self, FindingVerdict},
 };
 use lockkeeper_core::{
@@ -85,9 +85,13 @@ impl Api {
             Ok(to) => to,
             Err(error) => return Ok(refused(format!("--to: {error}"))),
         };
+        if request.adopt && strategy != Strategy::Offline {
+            return Ok(refused(format!("--adopt: only with strategy offline, not {}", strategy.as_str())));
+        }
         let parent = (!request.parent.is_empty()).then(|| PlanHash(request.parent));
         let view = self.group.read().await.map_err(|e| group_status(&e))?;
-        let made = self.plan_from(&view.state, strategy, &to, parent.as_ref()).await?;
+        let wish = Wish { strategy, to: &to, parent: parent.as_ref(), adopt: request.adopt };
+        let made = self.plan_from(&view.state, &wish).await?;
         Ok(match made {
             Ok((plan, report)) => OperatorPlanReply {
                 plan: plan::render(&plan),
@@ -103,9 +107,7 @@ impl Api {
     async fn plan_from(
         &self,
         state: &State,
-        strategy: Strategy,
-        to: &Version,
-        parent: Option<&PlanHash>,
+        wish: &Wish<'_>,
     ) -> Result<Result<(Plan, PlanReport), (Report, Vec<String>)>, Status> {
         let group = state.group.as_ref();
         let group = group.ok_or_else(|| precondition("LK3001", "the group is not initialised".into()))?;
@@ -116,9 +118,9 @@ impl Api {
         let profile = catalog.get(&config.spec.profile).ok_or_else(|| {
             precondition("LK3109", format!("this build has no profile {}", config.spec.profile))
         })?;
-        let looks = planning::look(self, state, &config, profile, Some(to)).await;
+        let looks = planning::look(self, state, &config, profile, Some(wish.to)).await;
         let (observed, notes) = planning::observed(state, &looks, LogTime(self.clock.wall_ms()));
-        let made = planning::made(group, &config, profile, &observed, strategy, to, parent);
+        let made = planning::made(group, &config, profile, &observed, wish);
         Ok(made.map_err(|report| (report, notes)))
     }
 

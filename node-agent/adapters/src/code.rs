@@ -53,6 +53,8 @@ pub enum HostCode {
     ReleaseOccupied,
     /// The release differs from what was expected.
     ReleaseDiffers,
+    /// A schema that is relied on does not read what the new version brings.
+    SchemaNotFinished,
     /// A probe answered something else than expected.
     ProbeFailed,
     /// A probe is written so that it can never be tried.
@@ -104,6 +106,7 @@ impl HostCode {
         HostCode::ReleaseDiffers,
         HostCode::ProbeFailed,
         HostCode::ProbeInvalid,
+        HostCode::SchemaNotFinished,
         HostCode::SecretUnresolved,
         HostCode::SecretExposed,
         HostCode::PlaceholderUnknown,
@@ -142,6 +145,7 @@ impl HostCode {
             HostCode::ReleaseDiffers => "LK5303",
             HostCode::ProbeFailed => "LK5351",
             HostCode::ProbeInvalid => "LK5352",
+            HostCode::SchemaNotFinished => "LK5353",
             HostCode::SecretUnresolved => "LK5401",
             HostCode::SecretExposed => "LK5402",
             HostCode::PlaceholderUnknown => "LK5403",

@@ -145,6 +145,7 @@ pub const fn is_repeatable(kind: ActionKind) -> bool {
         | ActionKind::CloseGrant
         | ActionKind::OpenDoor
         | ActionKind::RestoreDatabase
+        | ActionKind::JudgeSchema
         | ActionKind::Prove
         | ActionKind::Run => true,
     }

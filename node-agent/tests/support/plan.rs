@@ -48,6 +48,7 @@ pub fn sample(role: Role) -> (String, ClusterSpec, Plan) {
         at: LogTime(1_795_212_000_000),
         members: members.chain(witnesses).collect(),
         databases: spec.databases.keys().map(|name| (name.clone(), database.clone())).collect(),
+        balancers: std::collections::BTreeMap::new(),
     };
     let (plan, _) = plan(&PlanInput {
         cluster_id: &ClusterId("c-1".into()),
@@ -59,6 +60,7 @@ pub fn sample(role: Role) -> (String, ClusterSpec, Plan) {
         strategy: lockkeeper_core::plan::Strategy::Offline,
         to: &Version::new("26.5.0").unwrap(),
         parent: None,
+        adopt: false,
     })
     .unwrap_or_else(|report| panic!("{report}"));
     (text, spec, plan)

@@ -150,8 +150,14 @@ impl OperatorClient {
     }
 
     /// Makes a plan on the leader.
-    pub async fn plan(&self, to: String, strategy: String, parent: String) -> Result<Planned, Status> {
-        let request = timed(OperatorPlanRequest { to, strategy, parent }, LOOK_DEADLINE);
+    pub async fn plan(
+        &self,
+        to: String,
+        strategy: String,
+        parent: String,
+        adopt: bool,
+    ) -> Result<Planned, Status> {
+        let request = timed(OperatorPlanRequest { to, strategy, parent, adopt }, LOOK_DEADLINE);
         let r = self.0.clone().plan(request).await?.into_inner();
         Ok(Planned { plan: r.plan, text: r.text, json: r.json, faults: r.faults, warnings: r.warnings })
     }

@@ -74,6 +74,7 @@ pub fn planned(cluster: &ClusterId, text: &str, spec: &ClusterSpec, from: &str, 
         strategy: Strategy::Offline,
         to: &Version::new(to)?,
         parent: None,
+        adopt: false,
     })
     .map(|(plan, _)| plan)
     .map_err(|report| anyhow!("{report}"))
@@ -92,6 +93,7 @@ fn observed(spec: &ClusterSpec, from: &str) -> Result<Observed> {
         at: LogTime(1_795_212_000_000),
         members: spec.members.keys().map(|name| (name.clone(), agent.clone())).collect(),
         databases: spec.databases.keys().map(|name| (name.clone(), database.clone())).collect(),
+        balancers: std::collections::BTreeMap::new(),
     })
 }
 
@@ -119,6 +121,7 @@ pub fn times(members: usize, times: usize) -> Result<(Samples, usize)> {
             strategy: Strategy::Offline,
             to: &to,
             parent: None,
+            adopt: false,
         };
         let begun = Instant::now();
         let made = plan(&input);

@@ -33,6 +33,10 @@ pub struct Args {
     /// at a time, users notice nothing; refused if the schema changes; at the same version a restart).
     #[arg(long, value_name = "STRATEGY", default_value = "offline", value_parser = ["offline", "rolling"])]
     strategy: String,
+    /// Start from a cluster that somebody began to upgrade by hand: members that have VERSION are proven and admitted, a
+    /// database whose upgrade is finished is not upgraded again, all other members are brought after them.
+    #[arg(long)]
+    adopt: bool,
     /// Hash of the plan this one amends.
     #[arg(long, value_name = "HASH")]
     parent: Option<String>,
@@ -93,7 +97,8 @@ Exit codes: 0 nothing to do; 1 no plan can be made (every fault is said), or err
 Example:
   lockkeeper plan --to 26.5.0 -o night.plan
   lockkeeper plan show night.plan
-  lockkeeper plan --to 26.5.0 --strategy rolling -o restart.plan";
+  lockkeeper plan --to 26.5.0 --strategy rolling -o restart.plan
+  lockkeeper plan --to 26.5.0 --adopt -o rest.plan";
 
 const SHOW_HELP: &str = "\
 Changes: nothing.
@@ -122,7 +127,9 @@ async fn make(scene: &Scene, args: Args) -> Result<Exit, CliError> {
     let to = args.to.as_ref().map(ToString::to_string).unwrap_or_default();
     let parent = args.parent.clone().unwrap_or_default();
     let ask =
-        async |client: OperatorClient| client.plan(to.clone(), args.strategy.clone(), parent.clone()).await;
+        async |client: OperatorClient| {
+            client.plan(to.clone(), args.strategy.clone(), parent.clone(), args.adopt).await
+        };
     let planned = scene.session()?.read("make a plan", ask).await?;
     if !planned.faults.is_empty() {
         out::say(&planned.faults);

@@ -133,6 +133,7 @@ pub fn about(action: &str) -> &'static str {
         "close-grant" => "takes the holder's way into the database away and proves it",
         "open-door" => "gives back the ways into the database that were taken",
         "restore-database" => "puts the proven backup set in the database's place; the failed one is kept beside it",
+        "judge-schema" => "proves that the schema reads what the new version brings, so that nobody upgrades it again",
         "prove" => "proves the member by probes that must hold for a while",
         "run" => "runs a command of the profile",
         _ => "an action this build of the command line has no words for",

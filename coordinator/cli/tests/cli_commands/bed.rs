@@ -259,6 +259,7 @@ pub fn plan_text(to: &str) -> String {
         at: LogTime(1_795_212_000_000),
         members: members.chain(witnesses).collect(),
         databases: spec.databases.keys().map(|d| (d.clone(), database.clone())).collect(),
+        balancers: std::collections::BTreeMap::new(),
     };
     let input = PlanInput {
         cluster_id: &ClusterId("c-1".to_owned()),
@@ -270,6 +271,7 @@ pub fn plan_text(to: &str) -> String {
         strategy: lockkeeper_core::plan::Strategy::Offline,
         to: &Version::new(to).unwrap(),
         parent: None,
+        adopt: false,
     };
     let (plan, _) = lockkeeper_core::plan::plan(&input).unwrap_or_else(|report| panic!("{report}"));
     render(&plan)

@@ -175,6 +175,12 @@ codes! {
     RollingSchema = "LK2018", Error;
     /// A rolling plan for members that cannot be missed.
     RollingCapacity = "LK2019", Error;
+    /// A database is upgraded already, and an ordinary plan would upgrade it again.
+    SchemaFinished = "LK2040", Error;
+    /// Whether a schema is finished cannot be said.
+    AdoptUnjudged = "LK2041", Error;
+    /// A half-upgraded database cannot be adopted.
+    AdoptTouched = "LK2042", Error;
     /// A plan file is not what Lockkeeper wrote (`plan-altered`).
     PlanAltered = "LK2020", Error;
     /// A plan file of another format.
@@ -233,6 +239,14 @@ codes! {
     LawRestoreWhole = "LK2130", Error;
     /// The way back after the point of no return has another order.
     LawRestoreOrder = "LK2131", Error;
+    /// An adopted plan upgrades, backs up or restores.
+    LawAdoptedNoUpgrade = "LK2140", Error;
+    /// An adopted plan relies on a schema that is not judged before.
+    LawAdoptedJudged = "LK2141", Error;
+    /// An adopted plan lets an old release run against the new schema.
+    LawAdoptedOldOut = "LK2142", Error;
+    /// An adopted plan leaves a member out of a part of the way.
+    LawAdoptedWhole = "LK2143", Error;
 }
 
 impl fmt::Display for FaultCode {

@@ -17,6 +17,7 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
             | ActionKind::ShutDoor
             | ActionKind::OpenDoor
             | ActionKind::RestoreDatabase
+            | ActionKind::JudgeSchema
             | ActionKind::Drain
             | ActionKind::Admit => step.who == Who::Executor,
             ActionKind::StageRelease

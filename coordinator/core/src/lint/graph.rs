@@ -138,6 +138,7 @@ pub(super) fn set(action: &Action) -> Option<&str> {
         | Action::StopService(_)
         | Action::StartService(_)
         | Action::UpgradeDatabase(_)
+        | Action::JudgeSchema(_)
         | Action::Prove(_)
         | Action::Run(_) => None,
     }

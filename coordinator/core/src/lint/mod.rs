@@ -3,6 +3,10 @@
 //! It shares no code with the planner and knows no profile: it looks at the finished plan alone, so a mistake in the
 //! planner does not excuse itself. Its codes are `LK21xx`.
 
+mod adopted_judged;
+mod adopted_no_upgrade;
+mod adopted_old_out;
+mod adopted_whole;
 mod credential_delivered;
 mod deadlines;
 mod door_before_grant;
@@ -92,6 +96,23 @@ const ROLLING: [Law; 10] = [
     rolling::law,
 ];
 
+/// The laws of a plan that takes over what somebody began by hand: the database is upgraded already.
+const ADOPTED: [Law; 13] = [
+    staged_before_outage::law,
+    drain_before_stop::law,
+    executor_not_holder::law,
+    two_executors::law,
+    owed_forward::law,
+    serial_start::law,
+    proof_before_admit::law,
+    no_secret::law,
+    deadlines::law,
+    adopted_no_upgrade::law,
+    adopted_judged::law,
+    adopted_old_out::law,
+    adopted_whole::law,
+];
+
 /// Everything about a plan that breaks a law. A report without errors means that the plan may be applied.
 pub fn lint(plan: &Plan) -> Report {
     let mut faults = Vec::new();
@@ -103,9 +124,10 @@ pub fn lint(plan: &Plan) -> Report {
             undo: Graph::new(&plan.undo),
             restore: Graph::new(&plan.restore),
         };
-        let laws: &[Law] = match plan.strategy {
-            Strategy::Offline => &LAWS,
-            Strategy::Rolling => &ROLLING,
+        let laws: &[Law] = match (plan.strategy, &plan.adopt) {
+            (_, Some(_)) => &ADOPTED,
+            (Strategy::Offline, None) => &LAWS,
+            (Strategy::Rolling, None) => &ROLLING,
         };
         for law in laws {
             law(&case, &mut faults);

@@ -22,7 +22,9 @@ pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
         }
         let changes =
             matches!(step.action.kind(), ActionKind::Drain | ActionKind::StopService | ActionKind::ShutDoor);
-        if changes && step.owes.is_none() {
+        let found = matches!(&step.target, crate::plan::Target::Balancer(balancer, member)
+            if case.plan.bound.out.get(balancer).is_some_and(|servers| servers.contains_key(member)));
+        if changes && step.owes.is_none() && !found {
             faults.push(broken(FaultCode::LawOwedForward, step, "it changes something and owes nothing"));
         }
     }

@@ -36,7 +36,11 @@ fn way(case: &Case<'_>, graph: &Graph<'_>, forward: bool, faults: &mut Vec<Fault
             .forward
             .of(ActionKind::UpgradeDatabase)
             .any(|u| matches!(&u.target, Target::Database(d) if serial.first.as_ref() == Some(d)));
-        if forward && !case.plan.targets.databases.is_empty() && !upgrades {
+        if case.plan.adopt.is_some() {
+            if serial.first.is_some() {
+                faults.push(broken(FaultCode::LawSerialStart, start, "nobody is elected, so nobody is first"));
+            }
+        } else if forward && !case.plan.targets.databases.is_empty() && !upgrades {
             faults.push(broken(
                 FaultCode::LawSerialStart,
                 start,

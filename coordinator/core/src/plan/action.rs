@@ -51,6 +51,8 @@ pub enum Action {
     Run(RunCommand),
     /// Restore the proven set beside, prove it against the set, swap names; the failed database is kept.
     RestoreDatabase(DatabaseAction),
+    /// Prove that the schema is already what the new version brings, so that nobody upgrades it again.
+    JudgeSchema(JudgeSchema),
 }
 
 impl Action {
@@ -75,6 +77,7 @@ impl Action {
             Action::Prove(_) => ActionKind::Prove,
             Action::Run(_) => ActionKind::Run,
             Action::RestoreDatabase(_) => ActionKind::RestoreDatabase,
+            Action::JudgeSchema(_) => ActionKind::JudgeSchema,
         }
     }
 }
@@ -102,11 +105,12 @@ pub enum ActionKind {
     Prove,
     Run,
     RestoreDatabase,
+    JudgeSchema,
 }
 
 impl ActionKind {
-    /// Every kind, in the order of an offline rollout; then those of a restore.
-    pub const ALL: [ActionKind; 18] = [
+    /// Every kind, in the order of an offline rollout; then those of a restore, then those of an adoption.
+    pub const ALL: [ActionKind; 19] = [
         ActionKind::StageRelease,
         ActionKind::Drain,
         ActionKind::StopService,
@@ -125,6 +129,7 @@ impl ActionKind {
         ActionKind::Admit,
         ActionKind::Run,
         ActionKind::RestoreDatabase,
+        ActionKind::JudgeSchema,
     ];
 
     /// The word used in profiles, plans, logs and metrics.
@@ -148,6 +153,7 @@ impl ActionKind {
             ActionKind::Prove => "prove",
             ActionKind::Run => "run",
             ActionKind::RestoreDatabase => "restore-database",
+            ActionKind::JudgeSchema => "judge-schema",
         }
     }
 }
@@ -310,6 +316,15 @@ pub struct SchemaJudge {
     pub before: String,
     /// The value after it; empty: any value other than `before` that is not below it, with exit status 0.
     pub after: String,
+}
+
+/// See [`Action::JudgeSchema`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgeSchema {
+    /// Which database.
+    pub database: DatabaseName,
+    /// Proven only by the value after the upgrade; a value before it is not known and not asked for.
+    pub schema: SchemaJudge,
 }
 
 /// See [`Action::Prove`].

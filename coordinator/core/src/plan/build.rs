@@ -2,8 +2,9 @@
 
 use super::{
     action::{
-        Action, ActionKind, CommandSpec, CredentialDelivery, DatabaseAction, OnAgentLoss, Probe, Prove,
-        RunCommand, SchemaJudge, ServiceAction, ServiceSpec, StageRelease, SwitchRelease, UpgradeDatabase,
+        Action, ActionKind, CommandSpec, CredentialDelivery, DatabaseAction, JudgeSchema, OnAgentLoss, Probe,
+        Prove, RunCommand, SchemaJudge, ServiceAction, ServiceSpec, StageRelease, SwitchRelease,
+        UpgradeDatabase,
     },
     expand::Problem,
     observed::PlanInput,
@@ -90,7 +91,8 @@ impl<'a> Build<'a> {
             | ActionKind::UpgradeDatabase
             | ActionKind::CloseGrant
             | ActionKind::OpenDoor
-            | ActionKind::RestoreDatabase => Err(misplaced(step.kind)),
+            | ActionKind::RestoreDatabase
+            | ActionKind::JudgeSchema => Err(misplaced(step.kind)),
         }
     }
 
@@ -134,6 +136,10 @@ impl<'a> Build<'a> {
             ActionKind::CloseGrant => Ok(Action::CloseGrant(action)),
             ActionKind::OpenDoor => Ok(Action::OpenDoor(action)),
             ActionKind::RestoreDatabase => Ok(Action::RestoreDatabase(action)),
+            ActionKind::JudgeSchema => Ok(Action::JudgeSchema(JudgeSchema {
+                database: database.clone(),
+                schema: self.finished(database)?,
+            })),
             ActionKind::StageRelease
             | ActionKind::SwitchRelease
             | ActionKind::Drain
@@ -144,6 +150,19 @@ impl<'a> Build<'a> {
             | ActionKind::Prove
             | ActionKind::Run => Err(misplaced(kind)),
         }
+    }
+
+    /// What a finished schema reads; empty if the profile does not say it.
+    pub(super) fn finished(&self, database: &DatabaseName) -> Result<SchemaJudge, Unfilled> {
+        let scope = self.scope().of_database(database);
+        let Some(schema) = &self.input.profile.schema else {
+            return Ok(SchemaJudge { query: String::new(), before: String::new(), after: String::new() });
+        };
+        Ok(SchemaJudge {
+            query: scope.text(&schema.query)?,
+            before: String::new(),
+            after: scope.text(&schema.after)?,
+        })
     }
 
     /// Name of the backup set: unique, because no two plans rest on facts of one moment for one target.

@@ -39,6 +39,7 @@ pub fn diff(first: &Plan, second: &Plan) -> Vec<Difference> {
     all.extend(different("from", first.from.as_str(), second.from.as_str()));
     all.extend(different("to", first.to.as_str(), second.to.as_str()));
     all.extend(different("hops", hops(first), hops(second)));
+    all.extend(values("adopt", &first.adopt, &second.adopt));
     all.extend(values("facts", &first.bound, &second.bound));
     all.extend(values("policy", &first.policy, &second.policy));
     all.extend(values("targets", &first.targets, &second.targets));
@@ -144,6 +145,12 @@ pub fn bound_differences(bound: &BoundFacts, observed: &Observed) -> Vec<Differe
         let Some(seen) = observed.databases.get(name) else { continue };
         all.extend(different(format!("{name} identity"), was.identity.as_str(), seen.identity.as_str()));
         all.extend(different(format!("{name} schema"), was.schema.as_str(), seen.schema.as_str()));
+    }
+    for (balancer, servers) in &bound.out {
+        for (member, was) in servers {
+            let Some(seen) = observed.balancers.get(balancer).and_then(|s| s.get(member)) else { continue };
+            all.extend(different(format!("{balancer}/{member}"), was.as_str(), seen.as_str()));
+        }
     }
     all
 }

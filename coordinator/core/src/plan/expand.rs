@@ -3,9 +3,10 @@
 use super::{
     Strategy,
     action::{Action, ActionKind, BalancerServer},
+    adopt::{self, For},
     build::Build,
     limits,
-    observed::PlanInput,
+    observed::{PlanInput, Servers},
     order::{Lane, Order},
     restore, rolling,
     step::{Deadline, OwedKey, Phase, Serial, Step, Target, Way, Who},
@@ -44,6 +45,10 @@ pub(super) struct Expansion<'a> {
     phase: Phase,
     /// Members that certainly come after the first is admitted.
     others: BTreeSet<MemberName>,
+    /// Which members the present stage is for.
+    whom: For,
+    /// Servers that an adoption found out of their balancers.
+    out: Servers,
     faults: Vec<Fault>,
 }
 
@@ -77,8 +82,11 @@ impl<'a> Expansion<'a> {
         from: &'a Version,
         upgraders: &'a BTreeMap<DatabaseName, Vec<MemberName>>,
     ) -> Self {
-        let mut staged =
-            input.cluster.members.keys().filter_map(|m| input.observed.members.get(m)?.release.as_ref());
+        // A release in use may have grown caches, so it is no measure for others.
+        let members = input.cluster.members.keys().filter_map(|m| input.observed.members.get(m));
+        let mut staged = members
+            .filter(|seen| seen.version.as_ref() != Some(input.to))
+            .filter_map(|seen| seen.release.as_ref());
         Self {
             input,
             from,
@@ -90,12 +98,18 @@ impl<'a> Expansion<'a> {
             restore: Vec::new(),
             phase: Phase::Before,
             others: BTreeSet::new(),
+            whom: For::All,
+            out: adopt::found_out(input),
             faults: Vec::new(),
         }
     }
 
     /// Adds every way: forward, back before the point of no return, and back after it.
     pub(super) fn every_way(&mut self) {
+        if self.input.adopt {
+            self.adopted();
+            return;
+        }
         if let Some((forward, back)) = rolling::stages(self.input, self.from) {
             for stage in &forward {
                 self.stage(stage, Way::Forward);
@@ -116,6 +130,36 @@ impl<'a> Expansion<'a> {
         self.turn_back();
         for stage in restore::stages(self.input.profile) {
             self.stage(&stage, Way::Restore);
+        }
+    }
+
+    /// An adoption's ways: forward, and back to an open door. Past it there is nothing to restore.
+    fn adopted(&mut self) {
+        let new = adopt::new_members(self.input);
+        let old: BTreeSet<MemberName> =
+            self.input.cluster.members.keys().filter(|m| !new.contains(*m)).cloned().collect();
+        for (whom, stage) in adopt::stages(self.input) {
+            self.whom = whom;
+            self.stage(&stage, Way::Forward);
+            // Users are served again: those who follow notice nothing any more.
+            if whom == For::New && stage.steps.iter().any(|s| s.kind == ActionKind::Admit) {
+                self.others.clone_from(&old);
+            }
+        }
+        self.whom = For::All;
+        self.turn_back();
+        for stage in adopt::undo(self.input) {
+            self.stage(&stage, Way::Undo);
+        }
+    }
+
+    /// Whether the present stage is about this member.
+    fn is_for(&self, member: &MemberName) -> bool {
+        let seen = self.input.observed.members.get(member).and_then(|seen| seen.version.as_ref());
+        match self.whom {
+            For::All => true,
+            For::New => seen == Some(self.input.to),
+            For::Old => seen != Some(self.input.to),
         }
     }
 
@@ -148,7 +192,7 @@ impl<'a> Expansion<'a> {
             self.phase = Phase::Outage;
         }
         if steps.first().is_some_and(|s| s.on == On::Each) {
-            for member in self.input.cluster.members.keys() {
+            for member in self.input.cluster.members.keys().filter(|m| self.is_for(m)).collect::<Vec<_>>() {
                 self.order.enter(Lane::Member(member.clone()));
                 for template in &steps {
                     self.on_member(&Frame { stage, template, way }, member, first.as_ref());
@@ -243,7 +287,9 @@ impl<'a> Expansion<'a> {
                 wait: spec.drain_wait,
             };
             let target = Target::Balancer(name.clone(), member.clone());
-            let key = Some(OwedKey(format!("{name}/{member}")));
+            // Who was out before us is not put back for our sake, but let in because it is proven.
+            let ours = self.whom != For::New && !self.out.get(name).is_some_and(|o| o.contains_key(member));
+            let key = ours.then(|| OwedKey(format!("{name}/{member}")));
             let (mut deadline, mut estimate) = self.limits(frame.template, kind);
             let made = if kind == ActionKind::Drain {
                 deadline.soft = Millis(deadline.soft.0.saturating_add(spec.drain_wait.0));

@@ -31,6 +31,7 @@ pub(crate) fn unfilled(profile: &Profile, cluster: &ClusterSpec) -> Vec<Fault> {
         strategy: Strategy::Offline,
         to: &to,
         parent: None,
+        adopt: false,
     };
     let upgraders = eligible(profile, cluster);
     let mut expansion = Expansion::new(&input, &from, &upgraders);

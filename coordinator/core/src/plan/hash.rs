@@ -1,6 +1,6 @@
 //! A plan's canonical form (RFC 8785) and its hash.
 
-use super::{BoundFacts, Hop, Plan, PlanPolicy, Step, Strategy, Targets, canonical::canonical};
+use super::{Adoption, BoundFacts, Hop, Plan, PlanPolicy, Step, Strategy, Targets, canonical::canonical};
 use crate::{
     ids::{ClusterName, PlanHash},
     time::LogTime,
@@ -17,6 +17,8 @@ struct Content<'a> {
     strategy: Strategy,
     from: &'a Version,
     to: &'a Version,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopt: &'a Option<Adoption>,
     hops: &'a [Hop],
     bound: &'a BoundFacts,
     observed: LogTime,
@@ -38,6 +40,7 @@ impl<'a> Content<'a> {
             strategy,
             from,
             to,
+            adopt,
             hops,
             bound,
             observed,
@@ -54,6 +57,7 @@ impl<'a> Content<'a> {
             strategy: *strategy,
             from,
             to,
+            adopt,
             hops,
             bound,
             observed: *observed,

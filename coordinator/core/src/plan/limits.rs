@@ -51,6 +51,8 @@ pub const fn defaults(kind: ActionKind) -> (Deadline, Millis) {
         ActionKind::MintCredential | ActionKind::AdmitHolder => of(10, MINUTE, 200),
         // Ending a vendor's migration half-way does more harm than waiting; a day is beyond any window.
         ActionKind::UpgradeDatabase => of(30 * MINUTE, 24 * HOUR, 60_000),
+        // One query.
+        ActionKind::JudgeSchema => of(10, MINUTE, 200),
         ActionKind::Prove => of(2 * MINUTE, 5 * MINUTE, 5_000),
         ActionKind::Run => of(5 * MINUTE, HOUR, 30_000),
     }

@@ -4,6 +4,7 @@
 //! that choice is committed. This module knows nothing about how a rollout goes.
 
 pub mod action;
+mod adopt;
 mod build;
 mod canonical;
 pub mod diff;
@@ -23,11 +24,12 @@ mod safety;
 pub mod step;
 
 pub use action::{Action, ActionKind};
+pub use adopt::Adoption;
 pub use diff::{Difference, bound_differences, check_fresh, diff};
 pub use file::read_plan;
 pub(crate) use fill::unfilled;
 pub use hash::{hash, render};
-pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput};
+pub use observed::{Observed, ObservedDatabase, ObservedMember, PlanInput, Servers};
 pub use planner::plan;
 pub use report::{Glyphs, PlanReport};
 pub use step::{Deadline, OwedKey, Phase, Serial, SharedTarget, Step, Target, Way, Who};
@@ -60,7 +62,10 @@ pub struct Plan {
     pub from: Version,
     /// Version they shall have.
     pub to: Version,
-    /// Vendor-supported jumps; none when members are only restarted.
+    /// What is taken over from whoever began by hand; none for a cluster that is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adoption>,
+    /// Vendor-supported jumps; none when members are only restarted, or every member has the new version already.
     pub hops: Vec<Hop>,
     /// Facts that void the approval when they change before the point of no return.
     pub bound: BoundFacts,
@@ -144,6 +149,10 @@ pub struct BoundFacts {
     pub members: BTreeMap<MemberName, BoundMember>,
     /// Databases and their identities.
     pub databases: BTreeMap<DatabaseName, BoundDatabase>,
+    /// Members' servers that an adoption found out of their balancers, with the state they were found in. Somebody else
+    /// took them out, so they are neither owed nor put back on the way back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub out: observed::Servers,
 }
 
 /// A member as it was observed.

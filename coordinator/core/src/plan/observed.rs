@@ -3,7 +3,7 @@
 use super::{Strategy, action::ActionKind};
 use crate::{
     cluster::ClusterSpec,
-    ids::{ClusterId, DatabaseName, Digest, Incarnation, MemberName, PlanHash},
+    ids::{BalancerName, ClusterId, DatabaseName, Digest, Incarnation, MemberName, PlanHash},
     profile::Profile,
     time::LogTime,
     version::Version,
@@ -32,7 +32,15 @@ pub struct PlanInput<'a> {
     pub to: &'a Version,
     /// The plan this one amends.
     pub parent: Option<&'a PlanHash>,
+    /// Whether a cluster that somebody began to upgrade by hand is taken over.
+    pub adopt: bool,
 }
+
+/// Servers' states by balancer and member, as words.
+pub type Servers = BTreeMap<BalancerName, BTreeMap<MemberName, String>>;
+
+/// The word of a server that takes traffic.
+pub const SERVES: &str = "ready";
 
 /// What was seen of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +51,9 @@ pub struct Observed {
     pub members: BTreeMap<MemberName, ObservedMember>,
     /// Databases.
     pub databases: BTreeMap<DatabaseName, ObservedDatabase>,
+    /// What the balancers that could be asked say of each member's server: `ready`, or a word for being out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub balancers: Servers,
 }
 
 /// What was seen of a member or witness.

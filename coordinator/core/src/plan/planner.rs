@@ -3,7 +3,7 @@
 //! It runs outside the replicated state, so it may improve while members run different builds.
 
 use super::{
-    BoundDatabase, BoundFacts, BoundMember, Hop, Plan, PlanPolicy, Strategy, Targets,
+    BoundDatabase, BoundFacts, BoundMember, Hop, Plan, PlanPolicy, Strategy, Targets, adopt,
     expand::{Expansion, Ways},
     hash,
     limits::STEPS_MAX,
@@ -24,6 +24,15 @@ pub const FORMAT: u32 = 1;
 /// its way. "Nothing to do" is [`FaultCode::NothingToDo`], a warning alone.
 pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
     let (hops, from) = route::route(input)?;
+    let adopt = match (input.adopt, input.strategy) {
+        (true, _) => Some(adopt::adoption(input, &from)?),
+        (false, Strategy::Offline) => {
+            adopt::check_unfinished(input, &from)?;
+            None
+        }
+        // It upgrades no database.
+        (false, Strategy::Rolling) => None,
+    };
     let may = safety::who_may(input, &from)?;
     let Ways { steps, undo, restore } = ways(input, &from, &may)?;
     let mut plan = Plan {
@@ -34,6 +43,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<(Plan, PlanReport), Report> {
         strategy: input.strategy,
         from,
         to: input.to.clone(),
+        adopt,
         hops,
         bound: bound(input),
         observed: input.observed.at,
@@ -73,8 +83,10 @@ fn bound(input: &PlanInput<'_>) -> BoundFacts {
     let observed = input.observed;
     let members = input.cluster.members.keys().filter_map(|name| {
         let seen = observed.members.get(name)?;
-        let release = seen.release.as_ref().map(|digest| digest.0.clone()).unwrap_or_default();
         let version = seen.version.clone()?;
+        // A release in use may grow caches at any time: no content to rest on.
+        let release = seen.release.as_ref().filter(|_| version != *input.to);
+        let release = release.map(|digest| digest.0.clone()).unwrap_or_default();
         Some((name.clone(), BoundMember { incarnation: seen.incarnation, version, release }))
     });
     let databases = input.cluster.databases.keys().filter_map(|name| {
@@ -89,6 +101,7 @@ fn bound(input: &PlanInput<'_>) -> BoundFacts {
         profile_digest: input.profile.digest.0.clone(),
         members: members.collect(),
         databases: databases.collect(),
+        out: adopt::found_out(input),
     }
 }
 

@@ -8,11 +8,11 @@ mod lines;
 mod text;
 mod words;
 
-use super::{OwedKey, Plan, Strategy};
+use super::{Action, OwedKey, Plan, Step, Strategy};
 use crate::{
     cluster::{Door, OnUpgraderLoss},
     fault::Fault,
-    ids::{ClusterName, MemberName, PlanHash, ProfileName, StepId},
+    ids::{ClusterName, DatabaseName, MemberName, PlanHash, ProfileName, StepId},
     time::{LogTime, Millis},
     version::Version,
 };
@@ -34,6 +34,9 @@ pub struct PlanReport {
     pub from: Version,
     /// Version they shall have.
     pub to: Version,
+    /// What is taken over from whoever began by hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adopts: Vec<String>,
     /// Vendor-supported jumps.
     pub hops: usize,
     /// How members pass.
@@ -125,6 +128,7 @@ impl PlanReport {
             cluster: plan.cluster.clone(),
             from: plan.from.clone(),
             to: plan.to.clone(),
+            adopts: words::adopts(plan),
             hops: plan.hops.len(),
             strategy: plan.strategy,
             profile: plan.bound.profile.clone(),
@@ -140,7 +144,7 @@ impl PlanReport {
             floor: floor(plan),
             door: match plan.strategy {
                 Strategy::Offline => {
-                    plan.targets.databases.iter().map(|(name, spec)| door(name.as_str(), spec.door)).collect()
+                    plan.targets.databases.iter().map(|(name, spec)| door(plan, name, spec.door)).collect()
                 }
                 Strategy::Rolling => Vec::new(),
             },
@@ -175,7 +179,14 @@ fn floor(plan: &Plan) -> Vec<String> {
     plan.targets.balancers.iter().map(words).collect()
 }
 
-fn door(name: &str, door: Door) -> String {
+fn door(plan: &Plan, name: &DatabaseName, door: Door) -> String {
+    let shut = |step: &&Step| matches!(&step.action, Action::ShutDoor(shut) if shut.database == *name);
+    if plan.adopt.is_some() {
+        return match plan.steps.iter().find(shut) {
+            Some(_) => format!("{name}: shut until every member is switched; strangers block"),
+            None => format!("{name}: stays open for those that fit the schema; all others are stopped first"),
+        };
+    }
     match door {
         Door::Login => format!("{name}: login per grant, proven by read-back; strangers block"),
         Door::PathPerEpoch => {
@@ -186,7 +197,7 @@ fn door(name: &str, door: Door) -> String {
 
 fn loss(plan: &Plan, voters: Option<&[MemberName]>) -> Vec<String> {
     let mut all = Vec::new();
-    if plan.strategy == Strategy::Offline && !plan.targets.databases.is_empty() {
+    if plan.strategy == Strategy::Offline && !plan.targets.databases.is_empty() && plan.adopt.is_none() {
         all.push(
             match plan.policy.on_upgrader_loss {
                 OnUpgraderLoss::Halt => "upgrader lost: HALT, a person decides (lockkeeper takeover)",

@@ -18,6 +18,10 @@ pub(super) fn route(input: &PlanInput<'_>) -> Result<(Vec<Hop>, Version), Report
             return Ok((Vec::new(), from));
         }
     }
+    if input.adopt && from == *to {
+        // Everybody is there already; proof and admission are left.
+        return Ok((Vec::new(), from));
+    }
     if from == *to {
         return Err(Report::one(
             Fault::new(FaultCode::NothingToDo, format!("nothing to do: every member has {to} already"))
@@ -59,7 +63,7 @@ pub(super) fn route(input: &PlanInput<'_>) -> Result<(Vec<Hop>, Version), Report
     Ok((hops, from))
 }
 
-/// The one version all members have.
+/// The one version all members have; in an adoption the one that those have which have not the new one.
 fn source(input: &PlanInput<'_>) -> Result<Version, Report> {
     let mut faults = Vec::new();
     let mut versions: BTreeMap<&Version, Vec<&MemberName>> = BTreeMap::new();
@@ -95,14 +99,28 @@ fn source(input: &PlanInput<'_>) -> Result<Version, Report> {
             );
         }
     }
+    if input.adopt && versions.len() > 1 {
+        versions.remove(input.to);
+    }
     if versions.len() > 1 {
         let list = |names: &[&MemberName]| names.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(" ");
         let found = versions.iter().map(|(v, names)| format!("{v} on {}", list(names))).collect::<Vec<_>>();
         faults.push(
             Fault::new(FaultCode::MixedVersions, "members stand at different versions")
                 .found(found.join(", "))
-                .allowed("one version on all members")
-                .help("starting from a half-upgraded cluster (plan --adopt) comes with a later version"),
+                .allowed(if input.adopt {
+                    "one old version beside the new one"
+                } else {
+                    "one version on all members"
+                })
+                .help(if input.adopt {
+                    "bring those to one of the two by the vendor's guide, then plan --adopt".to_owned()
+                } else {
+                    format!(
+                        "if somebody began to upgrade by hand: lockkeeper plan --to {} --adopt starts from there",
+                        input.to
+                    )
+                }),
         );
     }
     match versions.into_keys().next() {

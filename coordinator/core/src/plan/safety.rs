@@ -37,9 +37,10 @@ pub(super) fn who_may(input: &PlanInput<'_>, from: &Version) -> Result<WhoMay, R
     releases(input, &mut faults);
     members(input, ways, &mut faults);
     let executors = executors(input, ways, &mut faults);
-    let upgraders = match input.strategy {
-        Strategy::Offline => upgraders(input, &executors, &mut faults),
-        Strategy::Rolling => BTreeMap::new(),
+    let upgraders = match (input.strategy, input.adopt) {
+        (Strategy::Offline, false) => upgraders(input, &executors, &mut faults),
+        // Nobody is elected: no database is upgraded, or it was before.
+        (Strategy::Offline, true) | (Strategy::Rolling, _) => BTreeMap::new(),
     };
     one_loss(input, &mut faults);
     if faults.iter().any(|f| f.severity == Severity::Error) {
@@ -50,10 +51,15 @@ pub(super) fn who_may(input: &PlanInput<'_>, from: &Version) -> Result<WhoMay, R
 
 /// Staged releases must be one and the same.
 fn releases(input: &PlanInput<'_>, faults: &mut Vec<Fault>) {
+    // A release in use may have grown caches since it was installed; its member is proven by its answers.
+    let in_use = |m: &MemberName| {
+        input.observed.members.get(m).and_then(|seen| seen.version.as_ref()) == Some(input.to)
+    };
     let staged: BTreeMap<&str, &MemberName> = input
         .cluster
         .members
         .keys()
+        .filter(|m| !in_use(m))
         .filter_map(|m| Some((input.observed.members.get(m)?.release.as_ref()?.0.as_str(), m)))
         .collect();
     if staged.len() > 1 {
@@ -123,7 +129,11 @@ fn executors(
 ) -> Vec<(SharedTarget, Vec<MemberName>)> {
     let balancer = kinds(forward, back, |kind, _| is_balancer(kind));
     let mut database = kinds(forward, back, |_, on| on == On::Database);
-    if forward.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
+    if input.adopt {
+        let needed = [ActionKind::ProveNoWriters, ActionKind::ShutDoor, ActionKind::OpenDoor];
+        database.retain(|kind| needed.contains(kind));
+        database.insert(ActionKind::JudgeSchema);
+    } else if forward.iter().flat_map(|s| &s.steps).any(|s| s.kind == ActionKind::UpgradeDatabase) {
         database.extend([ActionKind::AdmitHolder, ActionKind::CloseGrant, ActionKind::RestoreDatabase]);
     }
     let voters = input.cluster.voter_names();

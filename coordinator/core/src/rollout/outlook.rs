@@ -13,8 +13,8 @@ use super::{
     word::Word,
 };
 use crate::{
-    ids::{DatabaseName, MemberName},
-    plan::{SharedTarget, Step, Who},
+    ids::{Attempt, DatabaseName, MemberName},
+    plan::{ActionKind, SharedTarget, Step, Way, Who},
 };
 use std::collections::BTreeSet;
 
@@ -44,6 +44,19 @@ pub fn outlook<'a>(rollout: &'a Rollout, facts: &Facts) -> Vec<(&'a Step, Outloo
         result.push((step, one(rollout, facts, &survey, step, &record.phase)));
     }
     result
+}
+
+/// Whether a step needs the facts the approval rests on to be still so. Up to the point of no return that is its own step;
+/// an adoption has passed it by hand, so there it is every step until a release is switched, which changes the facts.
+fn rests_on_facts(rollout: &Rollout, step: &Step) -> bool {
+    if rollout.plan.adopt.is_none() {
+        return step.irreversible && rollout.no_return.is_none();
+    }
+    let switched = |s: &Step| {
+        s.action.kind() == ActionKind::SwitchRelease
+            && rollout.record(s.id).is_some_and(|record| record.attempt > Attempt(0))
+    };
+    rollout.way_of(step.id) == Way::Forward && !rollout.plan.steps.iter().any(switched)
 }
 
 fn one(
@@ -89,8 +102,7 @@ fn one(
             return waits(order_word(&rejection), rejection.to_string(), owner, &remedy);
         }
     }
-    if step.irreversible
-        && rollout.no_return.is_none()
+    if rests_on_facts(rollout, step)
         && let Some(difference) = &facts.bound_differs
     {
         let text = format!("facts the approval rests on have changed: {difference}");

@@ -1,8 +1,10 @@
 //! Why something waits: who or what is waited for, since when, and what to do about it.
 
 use super::{
+    apply::may_finish,
     next::Facts,
     outlook::{Outlook, outlook},
+    rejection::Rejection,
     remedy,
     state::{Rollout, State, Status, StepPhase},
     word::Word,
@@ -83,6 +85,7 @@ fn since(rollout: &Rollout) -> LogTime {
 pub fn why(state: &State, facts: &Facts) -> Vec<Why> {
     let Some(rollout) = &state.rollout else { return Vec::new() };
     let mut all: Vec<Why> = stopped(rollout).into_iter().collect();
+    all.extend(left_owed(rollout));
     for (step, outlook) in outlook(rollout, facts) {
         match outlook {
             // Said once, for the rollout as a whole.
@@ -129,6 +132,23 @@ fn stopped(rollout: &Rollout) -> Option<Why> {
         | Status::Restored { .. } => return None,
     };
     Some(Why { subject: format!("rollout {}", rollout.id), code: code.to_owned(), text, since, owner, remedy })
+}
+
+/// Nothing is left to do but what no step of this plan may give back: the old release of an adopted cluster does not fit
+/// its schema, so an abort leaves it out.
+fn left_owed(rollout: &Rollout) -> Vec<Why> {
+    if !matches!(may_finish(rollout), Err(Rejection::StillOwed(_))) {
+        return Vec::new();
+    }
+    let owed = rollout.owed_open().map(|(key, owed)| Why {
+        subject: key.to_string(),
+        code: Word::StillOwed.into(),
+        text: format!("taken from {:?} by step {}, and no step gives it back", owed.captured, owed.step),
+        since: owed.since,
+        owner: Owner::Person,
+        remedy: format!("put it right by hand, then lockkeeper owed accept {key} --reason R"),
+    });
+    owed.collect()
 }
 
 fn halt_text(cause: &super::command::HaltCause) -> String {

@@ -62,6 +62,8 @@ words! {
     CapacityFloor = "capacity-floor";
     /// A restore would give up rows that nobody accepted to lose.
     LossNotAccepted = "loss-not-accepted";
+    /// All is done that may be done, and what was taken is not given back.
+    StillOwed = "still-owed";
 }
 
 impl fmt::Display for Word {

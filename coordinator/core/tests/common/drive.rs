@@ -129,11 +129,20 @@ impl Group {
             strategy,
             to: &super::version(to),
             parent: None,
+            adopt: false,
         };
         match lockkeeper_core::plan::plan(&input) {
             Ok((plan, _)) => plan,
             Err(report) => panic!("{report}"),
         }
+    }
+
+    /// A plan made elsewhere, bound to the cluster file in force here.
+    pub fn bound_here(&self, mut plan: Plan) -> Plan {
+        let config = self.state.config.as_ref().expect("a cluster file is in force");
+        (plan.bound.cluster_version, plan.bound.cluster_digest) = (config.version, config.digest.0.clone());
+        plan.hash = lockkeeper_core::plan::hash(&plan);
+        plan
     }
 
     pub fn approve_and_start(&mut self, plan: &Plan) {
@@ -183,7 +192,9 @@ impl Group {
             self.commit(None, Command::OwedIntent { attempt: assignment.attempt.clone(), captured });
         }
         let mut result = good(assignment);
-        if let (Action::CloseGrant(a), OutcomeResult::Done { outputs, .. }) = (&assignment.step.action, &mut result) {
+        if let (Action::CloseGrant(a), OutcomeResult::Done { outputs, .. }) =
+            (&assignment.step.action, &mut result)
+        {
             outputs.insert(format!("judge.{}", a.database), self.left.clone());
         }
         self.outcome(&assignment.attempt, result);

@@ -56,6 +56,7 @@ pub fn observed(spec: &ClusterSpec, from: &str, schema: &str) -> Observed {
         at: LogTime(1_795_212_000_000),
         members: members.chain(witnesses).collect(),
         databases: spec.databases.keys().map(|d| (d.clone(), database(d))).collect(),
+        balancers: std::collections::BTreeMap::new(),
     }
 }
 
@@ -71,6 +72,26 @@ pub fn plan_by(
     observed: &Observed,
     to: &str,
 ) -> Result<(Plan, PlanReport), Report> {
+    plan_wished(strategy, spec, observed, to, false)
+}
+
+/// [`plan`], perhaps for a cluster that somebody began to upgrade by hand.
+pub fn plan_with(
+    spec: &ClusterSpec,
+    observed: &Observed,
+    to: &str,
+    adopt: bool,
+) -> Result<(Plan, PlanReport), Report> {
+    plan_wished(Strategy::Offline, spec, observed, to, adopt)
+}
+
+fn plan_wished(
+    strategy: Strategy,
+    spec: &ClusterSpec,
+    observed: &Observed,
+    to: &str,
+    adopt: bool,
+) -> Result<(Plan, PlanReport), Report> {
     let catalog = ProfileCatalog::built_in();
     lockkeeper_core::plan::plan(&PlanInput {
         cluster_id: &ClusterId("c-1".into()),
@@ -82,5 +103,6 @@ pub fn plan_by(
         strategy,
         to: &version(to),
         parent: None,
+        adopt,
     })
 }

@@ -35,6 +35,14 @@ pub fn act(plan: &Plan, action: &Action, captured: Option<&str>) -> Vec<String> 
         Action::UpgradeDatabase(upgrade) => database::upgrade(plan, upgrade),
         Action::CloseGrant(_) => vec!["# see \"put the holder out\"; by hand no grant is open".to_owned()],
         Action::RestoreDatabase(act) => database::restore(plan, &act.database, &act.set),
+        Action::JudgeSchema(judge) => vec![probe(
+            plan,
+            &Probe::Sql {
+                database: judge.database.clone(),
+                query: judge.schema.query.clone(),
+                equals: judge.schema.after.clone(),
+            },
+        )],
         Action::OpenDoor(act) => database::open(plan, &act.database, captured),
         Action::Prove(prove) => prove.probes.iter().map(|p| probe(plan, p)).collect(),
         Action::Run(run) => command(plan, run),

@@ -201,6 +201,7 @@ impl<'a> Step<'a> {
             | Action::StopService(_)
             | Action::StartService(_)
             | Action::UpgradeDatabase(_)
+            | Action::JudgeSchema(_)
             | Action::Prove(_)
             | Action::Run(_) => Err(DatabaseCode::Unsupported
                 .refuse(format!("{} is no action of a database adapter", action.kind()))),

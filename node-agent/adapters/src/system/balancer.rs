@@ -6,7 +6,12 @@ use crate::{
     balancer::{Admin, Haproxy, admit as admission, drain as draining},
 };
 use lockkeeper_agent::host::{Done, Failure, Postcheck, Precheck, Work};
-use lockkeeper_core::{cluster::{BalancerKind, BalancerSpec}, plan::action::BalancerServer};
+use lockkeeper_core::{
+    cluster::{BalancerKind, BalancerSpec},
+    ids::MemberName,
+    plan::action::BalancerServer,
+};
+use std::collections::BTreeMap;
 
 fn balancer(work: &Work, server: &BalancerServer) -> Result<Haproxy, Failure> {
     let spec = work.targets.balancers.get(&server.balancer).ok_or_else(|| {
@@ -34,6 +39,16 @@ pub(super) async fn set_as_it_is(spec: &BalancerSpec) -> Result<String, Failure>
         }
     }
     Ok(format!("{} servers stand as they stood", spec.servers.len()))
+}
+
+/// What a balancer wants of each member's server, as the words that are captured.
+pub(super) async fn states(spec: &BalancerSpec) -> Result<BTreeMap<MemberName, String>, Failure> {
+    let balancer = open(spec)?;
+    let mut states = BTreeMap::new();
+    for (member, server) in &spec.servers {
+        states.insert(member.clone(), balancer.read(server).await?.admin.as_str().to_owned());
+    }
+    Ok(states)
 }
 
 /// The state an admission gives back: what was captured, else ready. A member that was out before Lockkeeper came is

@@ -26,6 +26,10 @@ impl SystemHost {
             let directory = PathBuf::from(&query.release);
             facts.release = Some(blocking(move || tree_hash(&directory)).await.map_err(|f| f.to_string()));
         }
+        for (name, spec) in &query.balancers {
+            let seen = super::balancer::states(spec).await.map_err(|f| f.to_string());
+            facts.balancers.insert(name.clone(), seen);
+        }
         facts
     }
 

@@ -7,6 +7,7 @@ mod attempt;
 mod balancer;
 mod engines;
 mod facts;
+mod judge;
 mod prove;
 mod release;
 mod run;
@@ -125,7 +126,7 @@ impl Host for SystemHost {
             Action::Admit(server) => looked(balancer::look_admitted(work, server).await),
             Action::StopService(action) => looked(self.look_stopped(work, action).await),
             Action::StartService(action) => looked(self.look_started(work, action).await),
-            Action::Prove(_) => Precheck::Ready { captured: String::new() },
+            Action::Prove(_) | Action::JudgeSchema(_) => Precheck::Ready { captured: String::new() },
             Action::Run(step) => looked(self.look_run(work, step).await),
             Action::UpgradeDatabase(step) => looked(self.look_upgraded(work, step).await),
             Action::ProveNoWriters(step)
@@ -153,6 +154,8 @@ impl Host for SystemHost {
             Action::StopService(action) => attempt.noting(self.stop_service(work, action, started)).await,
             Action::StartService(action) => attempt.noting(self.start_service(work, action, started)).await,
             Action::Prove(step) => self.begin_proof(work, &step.probes),
+            // All of it is the look afterwards.
+            Action::JudgeSchema(_) => Ok(()),
             Action::Run(step) => self.run_command(work, step, started).await,
             Action::UpgradeDatabase(step) => self.upgrade(work, step, started).await,
             Action::ProveNoWriters(step)
@@ -186,6 +189,7 @@ impl Host for SystemHost {
                     | Action::Drain(_)
                     | Action::Admit(_)
                     | Action::Prove(_)
+                    | Action::JudgeSchema(_)
                     | Action::ProveNoWriters(_)
                     | Action::Backup(_)
                     | Action::ProveBackup(_)
@@ -218,6 +222,7 @@ impl Host for SystemHost {
             Action::StopService(action) => proven(self.prove_stopped(work, action).await),
             Action::StartService(action) => proven(self.prove_started(work, action).await),
             Action::Prove(step) => self.prove(work, step).await,
+            Action::JudgeSchema(step) => self.judge_schema(work, step).await,
             Action::Run(step) => proven(self.prove_run(work, step).await),
             Action::UpgradeDatabase(step) => proven(self.prove_upgraded(work, step).await),
             Action::ProveNoWriters(step)

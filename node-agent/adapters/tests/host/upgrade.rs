@@ -9,8 +9,8 @@ use lockkeeper_core::{
     plan::{
         Action, Targets,
         action::{
-            CommandSpec, CredentialDelivery, DatabaseAction, OnAgentLoss, Probe, Prove, SchemaJudge,
-            UpgradeDatabase,
+            CommandSpec, CredentialDelivery, DatabaseAction, JudgeSchema, OnAgentLoss, Probe, Prove,
+            SchemaJudge, UpgradeDatabase,
         },
     },
     time::Millis,
@@ -234,6 +234,33 @@ async fn a_credential_file_is_there_for_the_tool_alone() {
     call.await.unwrap().unwrap();
     assert!(!std::path::Path::new(path.trim()).exists(), "removed as soon as the tool has ended");
     assert!(matches!(host.postcheck(&upgrade).await, Postcheck::Proven(_)));
+}
+
+/// What somebody upgraded by hand is relied on while it reads what was expected, and no longer; a look is no effect.
+#[tokio::test]
+async fn a_finished_schema_is_judged_and_another_one_refuted() {
+    let bed = Bed::granted().await;
+    let host = bed.host();
+    let schema = SchemaJudge { query: SCHEMA.into(), before: String::new(), after: "2".into() };
+    let judge = bed.work(9, 30, Action::JudgeSchema(JudgeSchema { database: main_database(), schema }));
+    assert!(matches!(host.precheck(&judge).await, Precheck::Ready { captured } if captured.is_empty()));
+    host.perform(&judge, &|_| {}).await.unwrap();
+    let granted = bed.done["database.main.path"].clone();
+    for (value, finished) in [("1", false), ("1.5", false), ("2", true), ("3", false)] {
+        let update = format!("update schema set version = '{value}'");
+        Connection::open(&granted).unwrap().execute_batch(&update).unwrap();
+        match host.postcheck(&judge).await {
+            Postcheck::Proven(done) => {
+                assert!(finished, "{value} passed");
+                assert!(done.evidence.contains("reads 2"), "{}", done.evidence);
+            }
+            Postcheck::Refuted(failure) => {
+                assert!(!finished && failure.code == "LK5353", "{value}: {failure}");
+                assert!(failure.to_string().contains(value), "{failure}");
+            }
+            Postcheck::NotYet(why) => panic!("{value}: {why}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -58,8 +58,13 @@ pub(super) fn forecast(plan: &Plan) -> Forecast {
         .copied()
         .min()
         .unwrap_or(0);
-    let others: u64 =
-        runs.values().copied().sum::<u64>().saturating_sub(runs.values().copied().max().unwrap_or(0));
+    // Somebody of the run is the first, unless those that are first never pass through it.
+    let ahead = if plan.bound.members.keys().all(|m| runs.contains_key(m)) {
+        runs.values().copied().max().unwrap_or(0)
+    } else {
+        0
+    };
+    let others: u64 = runs.values().copied().sum::<u64>().saturating_sub(ahead);
     Forecast {
         outage: Millis(first.saturating_sub(begin_of_outage)),
         total: Millis(first.saturating_add(others)),

@@ -18,11 +18,30 @@ pub(super) fn forward(plan: &Plan) -> Vec<Line> {
     if plan.strategy == Strategy::Rolling {
         return side_by_side(plan, &plan.steps);
     }
+    if plan.adopt.is_some() {
+        return adopted(plan);
+    }
     let run = plan.steps.iter().position(|s| s.serial.is_some()).unwrap_or(plan.steps.len());
     let (before, after) = plan.steps.split_at(run);
     let mut lines = side_by_side(plan, before);
     mark(plan, &mut lines);
     lines.extend(serial(plan, after));
+    lines
+}
+
+/// An adoption elects nobody, so all is told as it is: who is new, and who follows.
+fn adopted(plan: &Plan) -> Vec<Line> {
+    let mut lines = side_by_side(plan, &plan.steps);
+    mark(plan, &mut lines);
+    let admits =
+        |line: &Line| plan.steps.iter().any(|s| line.steps.first() == Some(&s.id) && is_admission(s));
+    // Past the first admission users are served; what comes next stands behind the line.
+    if let Some(at) = lines.iter().position(admits)
+        && let Some(next) = lines.get_mut(at + 1)
+        && next.before.is_none()
+    {
+        next.before = Some(Ruler::OutageEnds);
+    }
     lines
 }
 

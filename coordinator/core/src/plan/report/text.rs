@@ -23,7 +23,7 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
     };
     let strategy = report.strategy.as_str();
     let hops = if report.hops == 0 {
-        "restart".to_owned()
+        if report.adopts.is_empty() { "restart".to_owned() } else { "no hop".to_owned() }
     } else if report.hops == 1 {
         "1 hop".to_owned()
     } else {
@@ -44,6 +44,9 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         utc(report.observed),
         report.members
     ));
+    for (at, line) in report.adopts.iter().enumerate() {
+        say(format!("{:<8}{line}", if at == 0 { "adopts" } else { "" }));
+    }
     say(String::new());
     say(row("steps", "where", "what", "serial", "undo", "about"));
     for line in &report.lines {
@@ -58,12 +61,18 @@ pub(super) fn text(report: &PlanReport, glyphs: Glyphs) -> String {
         say(rule(Ruler::OutageEnds, report, glyphs));
     }
     say(String::new());
-    say(match report.strategy {
-        Strategy::Offline => "way back, before the point of no return".to_owned(),
-        Strategy::Rolling => {
-            format!("way back: the member that is out; those that are in again stay at {}", report.to)
+    match (report.strategy, report.adopts.is_empty()) {
+        (Strategy::Offline, true) => say("way back, before the point of no return".to_owned()),
+        (Strategy::Rolling, _) => {
+            say(format!("way back: the member that is out; those that are in again stay at {}", report.to));
         }
-    });
+        (Strategy::Offline, false) => {
+            say("way back: none for the database, its point of no return was passed by hand before this plan"
+                .to_owned());
+            say("abort stops here: members that were taken out stay out and are owed until a person answers"
+                .to_owned());
+        }
+    }
     for line in &report.undo {
         say(line_text(line));
     }

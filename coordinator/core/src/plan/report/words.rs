@@ -42,6 +42,7 @@ pub(super) fn what(plan: &Plan, step: &Step) -> String {
         Action::CloseGrant(_) => "shut the holder out".to_owned(),
         Action::OpenDoor(_) => "reopen the door".to_owned(),
         Action::RestoreDatabase(a) => format!("restore {} beside, prove it, swap names", a.set),
+        Action::JudgeSchema(judge) => format!("judge the schema: {} is finished", judge.schema.after),
         Action::Prove(prove) => format!("prove, settle {}", prove.settle),
         Action::Run(run) => {
             run.command.argv.first().map_or("run".to_owned(), |program| format!("run {program}"))
@@ -88,6 +89,38 @@ pub(super) fn numbers(steps: &[StepId]) -> String {
         few if few.len() <= 3 => few.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
         [first, .., last] => format!("{first}..{last}"),
     }
+}
+
+/// What an adopted plan takes over, line by line.
+pub(super) fn adopts(plan: &Plan) -> Vec<String> {
+    let Some(adoption) = &plan.adopt else { return Vec::new() };
+    let at = |new: bool| -> Vec<MemberName> {
+        let members = plan.bound.members.iter().filter(|(_, m)| (m.version == plan.to) == new);
+        members.map(|(name, _)| name.clone()).collect()
+    };
+    let mut lines: Vec<String> = adoption
+        .finished
+        .iter()
+        .map(|(database, judge)| {
+            format!("{database} reads {}: its upgrade is finished, there will be no other", judge.after)
+        })
+        .collect();
+    if !at(true).is_empty() {
+        lines.push(format!("{} at {}: only proven and admitted", names(&at(true)), plan.to));
+    }
+    if !at(false).is_empty() {
+        lines.push(format!(
+            "{} at {}: out and stopped before anything is relied on",
+            names(&at(false)),
+            plan.from
+        ));
+    }
+    for (balancer, servers) in &plan.bound.out {
+        let out =
+            servers.iter().map(|(member, state)| format!("{member} {state}")).collect::<Vec<_>>().join(", ");
+        lines.push(format!("found out of {balancer}, not ours, neither owed nor undone: {out}"));
+    }
+    lines
 }
 
 /// Names of the backup sets.

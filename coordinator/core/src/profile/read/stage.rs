@@ -164,7 +164,7 @@ fn kind(item: &Item<'_>) -> Option<ActionKind> {
     }
 }
 
-/// Steps of a grant and the restore: leaving one out or putting it elsewhere would break the grant or the fixed order
+/// Steps of a grant, of the restore and of an adoption: leaving one out or putting it elsewhere would break the grant or the fixed order
 /// of a restore, so no profile may.
 const fn reserved(kind: ActionKind) -> bool {
     matches!(
@@ -173,6 +173,7 @@ const fn reserved(kind: ActionKind) -> bool {
             | ActionKind::AdmitHolder
             | ActionKind::CloseGrant
             | ActionKind::RestoreDatabase
+            | ActionKind::JudgeSchema
     )
 }
 
@@ -192,7 +193,8 @@ const fn natural(kind: ActionKind) -> On {
         | ActionKind::ProveBackup
         | ActionKind::ShutDoor
         | ActionKind::OpenDoor
-        | ActionKind::RestoreDatabase => On::Database,
+        | ActionKind::RestoreDatabase
+        | ActionKind::JudgeSchema => On::Database,
         ActionKind::MintCredential
         | ActionKind::AdmitHolder
         | ActionKind::UpgradeDatabase

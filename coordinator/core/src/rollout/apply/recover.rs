@@ -127,6 +127,8 @@ fn stands(rollout: &Rollout, step: &Step, lost: &BTreeSet<MemberName>, by_lost: 
         | ActionKind::StartService
         | ActionKind::Prove => own,
         ActionKind::ProveNoWriters => rollout.no_return.is_none(),
+        // A look alone, and what follows it rests on what it saw.
+        ActionKind::JudgeSchema => true,
         // The set lay on a lost host. Past the point of no return another set would be of another state.
         ActionKind::Backup | ActionKind::ProveBackup => by_lost && rollout.no_return.is_none(),
         ActionKind::MintCredential
