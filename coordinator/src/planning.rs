@@ -74,6 +74,23 @@ async fn asked(api: &Api, state: &State, query: impl Fn(&MemberName) -> Result<F
     state.nodes.keys().cloned().zip(answers).collect()
 }
 
+/// What the boot guard of one member's host asks: the version that is about to start, and every database.
+pub fn before_start(config: &Config, member: &MemberName) -> Result<FactsQuery, String> {
+    let catalog = catalog(config);
+    let spec = &config.spec;
+    let profile = catalog.get(&spec.profile).ok_or_else(|| format!("this build has no profile {}", spec.profile))?;
+    if !spec.members.contains_key(member) {
+        return Ok(FactsQuery::default());
+    }
+    let version = profile.version_query(spec, member).map_err(|e| e.to_string())?;
+    let mut query = FactsQuery { version: Some(version), ..FactsQuery::default() };
+    for (name, database) in &spec.databases {
+        let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
+        query.databases.insert(name.clone(), DatabaseQuery { spec: database.clone(), schema });
+    }
+    Ok(query)
+}
+
 /// What one agent is asked.
 fn query(
     spec: &ClusterSpec,

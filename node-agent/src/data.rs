@@ -15,6 +15,10 @@ use std::{
 pub const PEERS: &str = "peers.json";
 /// The note that this host is isolated, below the data directory.
 pub const ISOLATION: &str = "isolation.json";
+/// When the group was last heard and what this host saw a version work with, below the data directory.
+pub const GUARD: &str = "guard.json";
+/// That a person opened the boot guard, below the data directory.
+pub const GUARD_OPEN: &str = "guard-open.json";
 
 /// A data directory that no other agent uses while this value lives.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod cluster;
 pub mod document;
 pub mod fault;
+pub mod guard;
 pub mod identity;
 pub mod ids;
 pub mod lint;

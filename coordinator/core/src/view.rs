@@ -13,6 +13,7 @@ pub use locks::{LockView, LocksView, locks};
 pub use trust::{AuthorityView, OperatorView, RollOverView, TrustView, trust};
 
 use crate::{
+    guard::Opening,
     ids::{LogIndex, MemberName},
     plan::Phase,
     rollout::{
@@ -97,6 +98,9 @@ pub struct MemberView {
     /// Whether it is being removed.
     #[serde(default)]
     pub leaving: bool,
+    /// The boot guard of its host, while a person has opened it.
+    #[serde(default)]
+    pub guard_open: Option<Opening>,
 }
 
 /// A rollout.
@@ -236,17 +240,24 @@ pub fn status(
         }
         view
     });
+    let now = stamp.as_of;
     StatusView {
         cluster: state.group.as_ref().map(|g| g.name.to_string()).unwrap_or_default(),
         stamp,
         cluster_version: state.config.as_ref().map_or(0, |c| c.version),
-        members: members(state, voters, sightings),
+        members: members(state, now, voters, sightings),
         rollout,
     }
 }
 
-/// Members and witnesses: those of the cluster file, then enrolled ones it does not name.
-pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<MemberName, Sighting>) -> Vec<MemberView> {
+/// Members and witnesses: those of the cluster file, then enrolled ones it does not name. `now` is the wall clock of who
+/// shows it, unix ms.
+fn members(
+    state: &State,
+    now: u64,
+    voters: &[MemberName],
+    sightings: &BTreeMap<MemberName, Sighting>,
+) -> Vec<MemberView> {
     let mut named: BTreeMap<&MemberName, (&str, &str)> = BTreeMap::new();
     if let Some(config) = &state.config {
         for (name, spec) in &config.spec.members {
@@ -278,6 +289,7 @@ pub fn members(state: &State, voters: &[MemberName], sightings: &BTreeMap<Member
                 last_seen: sight.and_then(|s| s.silent_ms),
                 certificate_expires: state.trust.certificates.get(name).map(|c| c.expires.0),
                 leaving: state.trust.leaving.contains(name),
+                guard_open: state.guard_openings.get(name).filter(|o| o.counts(now.max(o.opened))).cloned(),
             }
         })
         .collect()

@@ -6,6 +6,7 @@ mod common;
 
 use common::drive::{Group, person};
 use lockkeeper_core::{
+    guard::Opening,
     identity::Role,
     ids::{ActorName, Digest, Incarnation, MemberName, NodeId},
     plan::ActionKind,
@@ -88,6 +89,35 @@ fn tell(group: &mut Group, member: &MemberName, report: CertificateReport) {
         None,
         Command::Trust(TrustCommand::Certificate { member: member.clone(), incarnation, report }),
     );
+}
+
+#[test]
+fn an_opened_guard_is_kept_and_audited_for_members_only() {
+    let mut group = group();
+    let member = group.state.nodes.keys().next().unwrap().clone();
+    let opening = Opening {
+        by: "uid:0".into(),
+        reason: "INC-7".into(),
+        opened: 5,
+        until: 9,
+        once: true,
+        uses: 0,
+        last_use: None,
+    };
+    let told = |member: &MemberName, opening: &Opening| Command::GuardOpened {
+        member: member.clone(),
+        opening: opening.clone(),
+    };
+    group.must(None, told(&member, &opening));
+    assert_eq!(group.state.guard_openings.get(&member), Some(&opening));
+    let used = opening.clone().used(7);
+    group.must(None, told(&member, &used));
+    assert_eq!(group.state.guard_openings.get(&member), Some(&used));
+    let stranger = MemberName::new("nobody").unwrap();
+    assert!(matches!(rejected(group.commit(None, told(&stranger, &opening))), Rejection::UnknownMember(_)));
+    let long = Opening { reason: "x".repeat(5000), ..opening };
+    assert!(matches!(rejected(group.commit(None, told(&member, &long))), Rejection::Limit(_)));
+    assert_eq!(group.state.guard_openings.get(&member), Some(&used), "a refused one changes nothing");
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn check_speaker(
         Command::OwedIntent { attempt, .. }
         | Command::ReportBlocked { attempt, .. }
         | Command::Outcome { attempt, .. } => attempt.member == *from,
-        Command::Announce { member, .. } => member == from,
+        Command::Announce { member, .. } | Command::GuardOpened { member, .. } => member == from,
         Command::Trust(command) => speaks(from, command, role),
         // A join came in at that agent; the token's hash is checked where it is applied.
         Command::Enrol(enrol) => enrol.token.is_some(),

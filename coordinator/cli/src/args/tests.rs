@@ -32,6 +32,8 @@ fn the_definitions_hold_together() {
 fn every_command_of_the_design_exists() {
     let designed = [
         "agent run",
+        "agent guard",
+        "breakglass guard-open",
         "init",
         "join",
         "token create",

@@ -101,7 +101,7 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Demo(args) => demo::run(scene, args).await,
         Command::Init(args) => init::run(scene, args),
         Command::Join(args) => join::run(scene, args).await,
-        Command::Agent(args) => agent::run(args).await,
+        Command::Agent(args) => agent::run(scene, args).await,
         Command::Token(args) => token::run(scene, args).await,
         Command::Operator(args) => operator::run(scene, args).await,
         Command::Cluster(args) => cluster::run(scene, args).await,

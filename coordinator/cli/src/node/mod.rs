@@ -3,7 +3,9 @@
 
 mod error;
 mod found;
+pub mod guard;
 pub mod isolated;
+mod memory;
 mod quarantine;
 mod recover;
 mod run;

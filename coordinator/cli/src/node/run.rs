@@ -1,7 +1,7 @@
 //! One agent process from its settings to its end.
 
 use super::{
-    Founding, NodeError, found, isolated,
+    Founding, NodeError, found, isolated, memory,
     trust::{Trusted, keep, remember_peers, trusted},
 };
 use lockkeeper_adapters::{SystemHost, system::Timed};
@@ -187,6 +187,12 @@ async fn serve(settings: &Settings, telemetry: &mut Telemetry) -> Result<(), Nod
         journal,
     });
     helpers.spawn(reporting(node.sights(), report));
+    helpers.spawn(memory::keep(
+        settings.clone(),
+        coordinator.group.clone(),
+        Arc::new(SystemClock),
+        node.sights(),
+    ));
     info!(name = %settings.name, node = identity.node.0, listen = %settings.listen, "the agent runs");
     let result = until_end(&mut node, &coordinator, &mut servers).await;
     if let Err(NodeError::Rival(why)) = &result {

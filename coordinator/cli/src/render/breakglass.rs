@@ -2,11 +2,14 @@
 
 use super::{moment::Moment, table::Table};
 use crate::offline::Source;
-use lockkeeper_core::view::breakglass::{HandStep, RolloutSheet, Sheet};
+use lockkeeper_core::{
+    guard::Opening,
+    view::breakglass::{HandStep, RolloutSheet, Sheet},
+};
 use std::fmt::Write as _;
 
 /// The whole sheet.
-pub fn text(source: &Source, sheet: &Sheet, moment: &Moment) -> String {
+pub fn text(source: &Source, sheet: &Sheet, opening: Option<&Opening>, moment: &Moment) -> String {
     let mut text = String::new();
     // Writing into a text cannot fail.
     let _ = writeln!(text, "BREAK GLASS  cluster {}  from {}", sheet.cluster, source.data.display());
@@ -32,6 +35,9 @@ pub fn text(source: &Source, sheet: &Sheet, moment: &Moment) -> String {
         );
     }
     text.push_str("The group may have gone on without this node. Ask another node too, if one is there: the higher index knows more.\n");
+    if let Some(opening) = opening {
+        let _ = writeln!(text, "{}", opened("this host", opening, moment));
+    }
     match &sheet.rollout {
         None => {
             text.push_str("\nno rollout is active here: nothing is owed, nothing is to be done by hand\n")
@@ -39,6 +45,20 @@ pub fn text(source: &Source, sheet: &Sheet, moment: &Moment) -> String {
         Some(rollout) => whole(&mut text, rollout, moment),
     }
     text
+}
+
+/// One line on a guard that a person opened.
+pub fn opened(whose: &str, opening: &Opening, moment: &Moment) -> String {
+    let state = if opening.counts(moment.now.max(opening.opened)) { "is OPEN" } else { "was open" };
+    let what = if opening.once { "the next start" } else { "every start" };
+    let used = opening.last_use.map(|at| format!("; let {} through, last {}", opening.uses, moment.since(at)));
+    format!(
+        "boot guard of {whose} {state} for {what} until {}, by {}: {}{}",
+        moment.stamp(opening.until),
+        opening.by,
+        opening.reason,
+        used.unwrap_or_default()
+    )
 }
 
 fn whole(text: &mut String, rollout: &RolloutSheet, moment: &Moment) {

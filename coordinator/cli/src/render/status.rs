@@ -27,6 +27,8 @@ pub fn text(view: &StatusView, moment: &Moment, paint: Paint) -> String {
     }
     lines.push(String::new());
     lines.push(super::members::table(view, moment).trim_end().to_owned());
+    let opened = view.members.iter().filter_map(|m| Some((&m.name, m.guard_open.as_ref()?)));
+    lines.extend(opened.map(|(name, opening)| super::breakglass::opened(name, opening, moment)));
     if let Some(rollout) = &view.rollout {
         lines.extend(held(rollout, moment));
         let people: Vec<&Why> = rollout.why.iter().filter(|w| why::is_persons(w)).collect();

@@ -79,6 +79,12 @@ impl Demo {
         }
     }
 
+    /// Until the demo has ended by itself and with it everything it started.
+    pub fn until_over(&mut self) {
+        let child = &mut self.child;
+        wait_for("the demo to end", || child.try_wait().unwrap());
+    }
+
     /// The upgrade has begun, by the applications' own logs.
     pub fn until_upgrading(&self) {
         wait_for("the upgrade to begin", || {

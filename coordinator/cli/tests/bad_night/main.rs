@@ -5,4 +5,5 @@
 
 mod bed;
 mod by_hand;
+mod guard;
 mod recover;

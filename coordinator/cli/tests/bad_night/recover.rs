@@ -12,7 +12,7 @@ use std::{
 const ALL: [&str; 3] = ["n1", "n2", "n3"];
 
 /// An agent that this test started.
-struct Agent(Child);
+pub struct Agent(Child);
 
 impl Drop for Agent {
     fn drop(&mut self) {
@@ -21,22 +21,22 @@ impl Drop for Agent {
     }
 }
 
-fn lockkeeper(demo: &Demo, words: &[&str]) -> Output {
+pub fn lockkeeper(demo: &Demo, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
     command.args(words).current_dir(&demo.keep).stdin(Stdio::null()).output().unwrap()
 }
 
-fn must(demo: &Demo, words: &[&str]) -> String {
+pub fn must(demo: &Demo, words: &[&str]) -> String {
     let output = lockkeeper(demo, words);
     assert!(output.status.success(), "{words:?}: {}", text(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn config(member: &str) -> String {
+pub fn config(member: &str) -> String {
     format!("agents/{member}/agent.toml")
 }
 
-fn start(demo: &Demo, config: &str, log: &str) -> Agent {
+pub fn start(demo: &Demo, config: &str, log: &str) -> Agent {
     let log = File::options().create(true).append(true).open(demo.keep.join(log)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
     command.args(["agent", "run", "--config", config]).current_dir(&demo.keep);
@@ -47,12 +47,12 @@ fn socket(demo: &Demo, member: &str) -> String {
     demo.keep.join(format!("run/agent-{member}.sock")).display().to_string()
 }
 
-fn status(demo: &Demo, member: &str) -> Option<Value> {
+pub fn status(demo: &Demo, member: &str) -> Option<Value> {
     let output = lockkeeper(demo, &["--socket", &socket(demo, member), "status", "--json"]);
     serde_json::from_slice(&output.stdout).ok()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
@@ -87,6 +87,14 @@ fn two_of_three_are_destroyed_in_the_migration_and_recover_finishes_it() {
     for member in &lost {
         fs::remove_dir_all(demo.data(member)).unwrap();
     }
+
+    // Its application stays down whoever boots it: the rollout stopped it, by the survivor's own store.
+    let mark = demo.keep.join("started").display().to_string();
+    let guard = ["agent", "guard", "--config", &config(&survivor), "--", "touch", &mark];
+    let refused = lockkeeper(&demo, &guard);
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(text(&refused).contains("refused[LK7415]"), "{}", text(&refused));
+    assert!(!Path::new(&mark).exists());
 
     // Refused: by whom it must be, and without a word on the lost.
     let survives = config(&survivor);

@@ -71,6 +71,11 @@ pub(super) fn about(command: &Command) -> String {
             let lost: Vec<&str> = lost.iter().map(|member| member.as_str()).collect();
             format!("generation {generation} without {}", lost.join(" "))
         }
+        Command::GuardOpened { member, opening } => {
+            let how = if opening.once { "the next start" } else { "every start" };
+            let used = if opening.uses > 0 { format!("; {} let through", opening.uses) } else { String::new() };
+            format!("{member}: {how} until {} by {}{used}", opening.until, opening.by)
+        }
         Command::Restore { accept_loss, .. } => match accept_loss {
             None => String::new(),
             Some(u64::MAX) => "accepts any loss".to_owned(),
@@ -107,6 +112,7 @@ pub(super) fn why(command: &Command) -> String {
         | Command::Trust(
             TrustCommand::OperatorRevoke { reason, .. } | TrustCommand::MemberRemove { reason, .. },
         ) => reason.clone(),
+        Command::GuardOpened { opening, .. } => opening.reason.clone(),
         Command::Halt { cause, .. } => match cause {
             HaltCause::StepFailed { step, .. } => format!("{}: step {step}", cause.code()),
             HaltCause::MemberLost { member, step } | HaltCause::NoAnswer { member, step } => {

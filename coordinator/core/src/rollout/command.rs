@@ -3,6 +3,7 @@
 use super::{rejection::Rejection, trust::TrustCommand, word::Word};
 use crate::{
     cluster::ClusterSpec,
+    guard::Opening,
     identity::Actor,
     ids::{
         Attempt, ClusterId, ClusterName, DatabaseName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId,
@@ -203,6 +204,13 @@ pub enum Command {
         /// Rows written by the new version that may be lost; `u64::MAX`: however many.
         accept_loss: Option<u64>,
     },
+    /// An agent tells that a person opened its host's boot guard, or what that let through since.
+    GuardOpened {
+        /// Whose host.
+        member: MemberName,
+        /// Who opened it, why, until when, and how often it was used.
+        opening: Opening,
+    },
 }
 
 /// See [`Command::Enrol`].
@@ -397,11 +405,12 @@ pub enum CommandKind {
     RaiseFloor,
     Recover,
     Restore,
+    GuardOpened,
 }
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [CommandKind; 34] = [
+    pub const ALL: [CommandKind; 35] = [
         CommandKind::Init,
         CommandKind::Enrol,
         CommandKind::TokenCreate,
@@ -436,6 +445,7 @@ impl CommandKind {
         CommandKind::RaiseFloor,
         CommandKind::Recover,
         CommandKind::Restore,
+        CommandKind::GuardOpened,
     ];
 }
 
@@ -473,6 +483,7 @@ impl Command {
             Command::Trust(command) => command.kind(),
             Command::Recover { .. } => CommandKind::Recover,
             Command::Restore { .. } => CommandKind::Restore,
+            Command::GuardOpened { .. } => CommandKind::GuardOpened,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     audit::AuditHead,
     cluster::ClusterSpec,
+    guard::Opening,
     identity::Actor,
     ids::{
         Attempt, ClusterId, ClusterName, DatabaseName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId,
@@ -52,6 +53,9 @@ pub struct State {
     /// Who may speak.
     #[serde(default)]
     pub trust: Trust,
+    /// The last time a person opened the boot guard, by host.
+    #[serde(default)]
+    pub guard_openings: BTreeMap<MemberName, Opening>,
 }
 
 /// The group's identity.

@@ -50,11 +50,24 @@ pub trait DatabaseAdapter: Send + Sync {
     /// Tries by harmless real acts what a rollout needs, each with its name and what was seen. Leaves nothing behind.
     async fn capabilities(&self) -> Vec<(&'static str, Result<String, Failure>)>;
 
+    /// What the boot guard asks: whether anybody upgrades, by the ledger, and the schema's version by `schema` (empty:
+    /// not asked). Changes nothing; instances that do not answer do not matter as long as the one that takes writes does.
+    async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure>;
+
     /// Reads the schema's version and judges it. `ended_well`: the upgrade tool's exit was a success.
     async fn judge(&self, probe: &SchemaJudge, ended_well: bool) -> Result<(Judgement, String), Failure> {
         let value = self.query_value(&probe.query).await?;
         Ok((judge(probe, &value, ended_well), value))
     }
+}
+
+/// What the boot guard asks of a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BeforeStart {
+    /// Grants that are not closed and doors that are not open, of any group, for people.
+    pub busy: Vec<String>,
+    /// The schema's version; none if it was not asked.
+    pub schema: Option<String>,
 }
 
 /// Finds secrets by reference, on this host.

@@ -117,6 +117,20 @@ pub struct LedgerRows {
     pub doors: Vec<DoorRow>,
 }
 
+impl LedgerRows {
+    /// What says that somebody upgrades the database: grants that are not closed, doors that are not open.
+    pub fn busy(&self) -> Vec<String> {
+        let grants = self.grants.iter().filter(|grant| grant.state != GrantState::Closed).map(|grant| {
+            let GrantRow { group, token, rollout, member, state, .. } = grant;
+            format!("grant {token} of {member} is {} (rollout {rollout}, group {})", state.as_str(), group.0)
+        });
+        let doors = self.doors.iter().filter(|door| door.state != DoorState::Open).map(|door| {
+            format!("the door is {} (token {}, group {})", door.state.as_str(), door.token, door.group.0)
+        });
+        grants.chain(doors).collect()
+    }
+}
+
 /// Whether an act is new or was done by an earlier call with the same token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {

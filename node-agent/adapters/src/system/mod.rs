@@ -5,6 +5,7 @@
 
 mod attempt;
 mod balancer;
+pub mod before_start;
 mod engines;
 mod facts;
 mod judge;

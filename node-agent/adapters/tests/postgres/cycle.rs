@@ -1,7 +1,7 @@
 //! A whole rollout's database steps, and the same with a crash after every act.
 
 use super::bed::*;
-use lockkeeper_adapters::{database::DatabaseAdapter, door::judge::Judgement};
+use lockkeeper_adapters::{database::{BeforeStart, DatabaseAdapter}, door::judge::Judgement};
 use lockkeeper_agent::host::{Postcheck, Precheck};
 use secrecy::ExposeSecret;
 
@@ -29,6 +29,10 @@ async fn a_whole_rollout_lets_one_holder_in_and_gives_everything_back() {
     let facts = executor.facts(SCHEMA).await.unwrap();
     assert_eq!(facts.schema, "23");
     assert!(facts.identity.contains('/'), "{facts:?}");
+    // Without a ledger the boot guard finds nobody, and makes none.
+    let calm = BeforeStart { busy: Vec::new(), schema: Some("23".into()) };
+    assert_eq!(executor.before_start(SCHEMA).await.unwrap(), calm);
+    assert_eq!(bed.server.sql("postgres", "select count(*) from pg_database where datname = 'lockkeeper'"), "0");
 
     let mut rollout = Rollout::new("c-1").granted("n2", token(20));
     rollout.step(&executor, "n1", Do::Quiet, token(11)).await;
@@ -43,6 +47,9 @@ async fn a_whole_rollout_lets_one_holder_in_and_gives_everything_back() {
     let minted = rollout.step(&holder, "n2", Do::Mint, token(20)).await;
     assert_eq!(minted.outputs["grant.main.login"], "lk_main_1_20");
     rollout.step(&executor, "n1", Do::Admit, token(20)).await;
+    let busy = executor.before_start("").await.unwrap();
+    assert_eq!((busy.busy.len(), busy.schema), (2, None), "{:?}", busy.busy);
+    assert!(busy.busy[0].contains("of n2 is open") && busy.busy[1].contains("the door is shut"), "{:?}", busy.busy);
     let work = rollout.work("n2", Do::Mint, token(20));
     upgrade(&bed, &holder, &work).await;
     assert_eq!(
@@ -59,6 +66,8 @@ async fn a_whole_rollout_lets_one_holder_in_and_gives_everything_back() {
     let opened = rollout.step(&executor, "n1", Do::Open, token(30)).await;
     assert_eq!(opened.read_back, rollout.captured);
     assert_eq!(bed.logins(), before);
+    let after = BeforeStart { busy: Vec::new(), schema: Some("26".into()) };
+    assert_eq!(executor.before_start(SCHEMA).await.unwrap(), after);
     assert!(bed.can_enter("app"));
     let audit = bed.server.sql("lockkeeper", "select string_agg(act, ',' order by id) from ledger_1.audit");
     assert_eq!(audit, "shut-door,admit-holder,close-grant,grant-closed,open-door");

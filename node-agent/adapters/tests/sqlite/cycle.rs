@@ -1,7 +1,7 @@
 //! A whole rollout's database steps on one file, and every act twice.
 
 use super::bed::*;
-use lockkeeper_adapters::{database::DatabaseAdapter, door::judge::Judgement};
+use lockkeeper_adapters::{database::{BeforeStart, DatabaseAdapter}, door::judge::Judgement};
 use lockkeeper_agent::host::{Postcheck, Precheck};
 use secrecy::ExposeSecret;
 
@@ -13,6 +13,8 @@ async fn a_whole_rollout_gives_the_holder_a_file_of_its_own() {
     let facts = adapter.facts(SCHEMA).await.unwrap();
     assert_eq!(facts.schema, "1");
     assert!(facts.identity.starts_with("4711/"));
+    let calm = BeforeStart { busy: Vec::new(), schema: Some("1".into()) };
+    assert_eq!(adapter.before_start(SCHEMA).await.unwrap(), calm);
     rollout.step(&adapter, "n1", Do::Quiet, token(11)).await;
     rollout.step(&adapter, "n1", Do::Backup, token(12)).await;
     let proof = rollout.step(&adapter, "n1", Do::Prove, token(13)).await;
@@ -26,6 +28,9 @@ async fn a_whole_rollout_gives_the_holder_a_file_of_its_own() {
     let work = rollout.work("n2", Do::Mint, token(20));
     let values = adapter.holder_values(&work).await.unwrap();
     assert_eq!(values["database.main.path"].expose_secret(), path);
+    let busy = adapter.before_start("").await.unwrap();
+    assert_eq!((busy.busy.len(), busy.schema), (2, None), "{:?}", busy.busy);
+    assert!(busy.busy[0].contains("of n2 is open") && busy.busy[1].contains("the door is shut"), "{:?}", busy.busy);
     assert!(bed.file("main.db.fenced").exists() && !bed.file("main.db").exists());
     assert_eq!(adapter.judge(&probe(), false).await.unwrap().0, Judgement::Untouched);
     let mut tool = Holder::open(path.as_ref());
@@ -39,6 +44,8 @@ async fn a_whole_rollout_gives_the_holder_a_file_of_its_own() {
     assert_eq!(opened.read_back, rollout.captured);
     assert_eq!(bed.current().as_deref(), Some("main-1-20.db"));
     assert_eq!(bed.value("current", "pragma journal_mode"), "Text([119, 97, 108])");
+    let after = BeforeStart { busy: Vec::new(), schema: Some("2".into()) };
+    assert_eq!(adapter.before_start(SCHEMA).await.unwrap(), after);
     assert_eq!(adapter.facts(SCHEMA).await.unwrap().schema, "2");
     assert!(adapter.late_writes().unwrap().values().all(|commits| *commits == 0));
 }

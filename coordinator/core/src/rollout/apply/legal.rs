@@ -61,7 +61,7 @@ pub const fn legality(status: Option<StatusKind>, command: CommandKind) -> Legal
     use StatusKind as S;
     match (command, status) {
         (C::Init | C::Enrol | C::TokenCreate | C::Announce | C::Approve, _) => Possible,
-        (C::Recover, _) => Possible,
+        (C::Recover | C::GuardOpened, _) => Possible,
         (C::SetCluster, None) => Possible,
         (C::SetCluster, Some(_)) => NeedsNone,
         (

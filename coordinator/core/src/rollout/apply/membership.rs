@@ -2,6 +2,7 @@
 
 use super::{At, recover};
 use crate::{
+    guard::Opening,
     identity::Right,
     ids::{ClusterId, ClusterName, Digest, Generation, MemberName},
     plan::ActionKind,
@@ -86,6 +87,18 @@ pub(super) fn enrol(state: &mut State, at: &At<'_>, enrol: &Enrol) -> Result<(),
         at: at.time,
     };
     state.nodes.insert(enrol.member.clone(), node);
+    Ok(())
+}
+
+/// What was opened is kept until the next opening on that host; all of them are in the audit.
+pub(super) fn guard_opened(state: &mut State, member: &MemberName, opening: &Opening) -> Result<(), Rejection> {
+    if !state.nodes.contains_key(member) {
+        return Err(Rejection::UnknownMember(member.clone()));
+    }
+    if opening.by.len() > limits::TEXT_MAX || opening.reason.len() > limits::TEXT_MAX {
+        return Err(Rejection::Limit(format!("{} bytes of text", limits::TEXT_MAX)));
+    }
+    state.guard_openings.insert(member.clone(), opening.clone());
     Ok(())
 }
 

@@ -111,6 +111,7 @@ fn change(state: &mut State, at: &At<'_>, command: &Command) -> Result<Option<Ro
         Command::Halt { rollout, cause } => control::halt(state, at, *rollout, cause)?,
         Command::Trust(command) => trust::change(state, at, command)?,
         Command::Recover { generation, lost, reason } => recover::recover(state, at, *generation, lost, reason)?,
+        Command::GuardOpened { member, opening } => membership::guard_opened(state, member, opening)?,
         Command::Restore { reason, accept_loss } => restore::restore(state, at, reason, *accept_loss)?,
         Command::Finish { rollout } => return finish::finish(state, at, *rollout).map(Some),
         Command::Takeover { database, to, reason } => takeover::takeover(state, at, database, to.as_ref(), reason)?,

@@ -2,6 +2,7 @@
 
 use super::{malformed, trust::TrustV1};
 use crate::{
+    guard::Opening,
     identity::Actor,
     ids::{
         Attempt, ClusterId, ClusterName, DatabaseName, Digest, Generation, Incarnation, LogIndex, MemberName, NodeId,
@@ -55,6 +56,30 @@ enum CommandV1 {
     Trust(TrustV1),
     Recover { generation: u64, lost: Vec<String>, reason: String },
     Restore { reason: String, accept_loss: Option<u64> },
+    GuardOpened { member: String, opening: OpeningV1 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct OpeningV1 {
+    by: String,
+    reason: String,
+    opened: u64,
+    until: u64,
+    once: bool,
+    uses: u32,
+    last_use: Option<u64>,
+}
+
+impl OpeningV1 {
+    fn of(o: Opening) -> Self {
+        let Opening { by, reason, opened, until, once, uses, last_use } = o;
+        Self { by, reason, opened, until, once, uses, last_use }
+    }
+
+    fn thaw(self) -> Opening {
+        let Self { by, reason, opened, until, once, uses, last_use } = self;
+        Opening { by, reason, opened, until, once, uses, last_use }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -315,6 +340,9 @@ impl CommandV1 {
                 lost: lost.into_iter().map(String::from).collect(),
                 reason,
             },
+            Command::GuardOpened { member, opening } => {
+                CommandV1::GuardOpened { member: member.into(), opening: OpeningV1::of(opening) }
+            }
             Command::Restore { reason, accept_loss } => CommandV1::Restore { reason, accept_loss },
         })
     }
@@ -391,6 +419,9 @@ impl CommandV1 {
                 lost: lost.iter().map(|name| member(name)).collect::<Result<_, _>>()?,
                 reason,
             },
+            CommandV1::GuardOpened { member: m, opening } => {
+                Command::GuardOpened { member: member(&m)?, opening: opening.thaw() }
+            }
             CommandV1::Restore { reason, accept_loss } => Command::Restore { reason, accept_loss },
         })
     }

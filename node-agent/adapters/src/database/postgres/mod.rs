@@ -23,7 +23,7 @@ mod strangers;
 mod swap;
 mod tls;
 
-use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Refusal, Step, evidence};
+use super::{Answer, BeforeStart, DatabaseAdapter, DatabaseCode, Means, Refusal, Step, evidence};
 use crate::door::{login::login_name, mint::GrantSecrets};
 use async_trait::async_trait;
 use ledger::{Place, Server};
@@ -278,6 +278,31 @@ impl DatabaseAdapter for Postgres {
         let target = self.target(&found.primary.instance, &found.login, Purpose::Value).await?;
         let schema = target.operators_value(schema).await?;
         Ok(DatabaseFacts { identity: identity(&found.place), schema })
+    }
+
+    async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {
+        let (login, instances) = (self.login().await?, self.instances()?);
+        let mut silent = None;
+        for instance in &instances {
+            let server = match Server::open(instance, &login, Purpose::Inspect).await {
+                Ok(server) if server.standby => continue,
+                Ok(server) => server,
+                Err(refusal) if refusal.code == DatabaseCode::Unreachable => {
+                    silent = Some(refusal);
+                    continue;
+                }
+                Err(refusal) => return Err(refusal.into()),
+            };
+            let place = server.place(&self.spec.name, &instances).await?;
+            let busy = ledger::look(&server, &place).await?.busy();
+            let schema = if schema.is_empty() {
+                None
+            } else {
+                Some(self.target(instance, &login, Purpose::Value).await?.operators_value(schema).await?)
+            };
+            return Ok(BeforeStart { busy, schema });
+        }
+        Err(silent.unwrap_or_else(|| DatabaseCode::Primary.refuse("no instance takes writes")).into())
     }
 }
 

@@ -14,7 +14,7 @@ mod openers;
 mod place;
 mod restore;
 
-use super::{Answer, DatabaseAdapter, DatabaseCode, Means, Step, evidence};
+use super::{Answer, BeforeStart, DatabaseAdapter, DatabaseCode, Means, Step, evidence};
 use crate::door::ledger::{DoorState, LedgerRows};
 use async_trait::async_trait;
 use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, Work};
@@ -269,5 +269,16 @@ impl DatabaseAdapter for Sqlite {
             Ok(DatabaseFacts { identity: this.identity(&file)?, schema: content::value(&file, &schema)? })
         });
         Ok(facts.await?)
+    }
+
+    async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {
+        let (this, schema) = (self.clone(), schema.to_owned());
+        let look = super::blocking(move || {
+            let rows = ledger::look(&this.place)?;
+            let file = this.place.file(&this.live(&rows)?);
+            let schema = if schema.is_empty() { None } else { Some(content::value(&file, &schema)?) };
+            Ok(BeforeStart { busy: rows.busy(), schema })
+        });
+        Ok(look.await?)
     }
 }
