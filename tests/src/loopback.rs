@@ -245,7 +245,7 @@ fn settings(agent: &Agent) -> String {
     let text = |path: PathBuf| toml::Value::String(path.display().to_string()).to_string();
     format!(
         "name = \"{}\"\nlisten = \"{}\"\nadvertise = \"{}\"\ndata = {}\n\n[socket]\npath = {}\ngroup = \"\"\n\n\
-         [metrics]\nlisten = \"\"\n\n[supervisor]\nkind = \"session\"\n",
+         [metrics]\nlisten = \"\"\n",
         agent.name,
         agent.address,
         agent.address,

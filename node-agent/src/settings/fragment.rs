@@ -1,6 +1,6 @@
 //! What one source says: anything may be missing. Every value is checked by itself here, and every fault located.
 
-use super::{LogFormat, Supervisor};
+use super::LogFormat;
 use crate::{isolation::Rules, platform::Source};
 use lockkeeper_core::{
     document::{Document, Item, Section},
@@ -35,8 +35,6 @@ pub struct Fragment {
     pub log_format: Option<LogFormat>,
     /// See [`super::Settings::allowed`].
     pub actions: Option<Vec<ActionKind>>,
-    /// See [`super::Settings::supervisor`].
-    pub supervisor: Option<Supervisor>,
     /// See [`super::Machine::root`].
     pub machine_root: Option<PathBuf>,
     /// See [`super::Machine::sources`].
@@ -63,7 +61,6 @@ impl Fragment {
             log_filter: over.log_filter.or(self.log_filter),
             log_format: over.log_format.or(self.log_format),
             actions: over.actions.or(self.actions),
-            supervisor: over.supervisor.or(self.supervisor),
             machine_root: over.machine_root.or(self.machine_root),
             machine_sources: over.machine_sources.or(self.machine_sources),
             isolation: over.isolation.or(self.isolation),
@@ -119,12 +116,6 @@ fn fragment(top: &Section<'_>) -> Fragment {
     if let Some(policy) = top.get("policy").and_then(|item| item.table()) {
         fragment.actions = policy.get("actions").and_then(|item| actions(&item));
         policy.finish();
-    }
-    if let Some(supervisor) = top.get("supervisor").and_then(|item| item.table()) {
-        let kinds =
-            [("auto", Supervisor::Auto), ("systemd", Supervisor::Systemd), ("session", Supervisor::Session)];
-        fragment.supervisor = supervisor.get("kind").and_then(|item| item.word(&kinds));
-        supervisor.finish();
     }
     if let Some(identity) = top.get("identity").and_then(|item| item.table()) {
         fragment.machine_root = identity.get("root").and_then(|item| absolute(&item));

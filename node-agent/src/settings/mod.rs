@@ -34,8 +34,6 @@ pub struct Settings {
     pub log: Log,
     /// Actions the local policy allows. The group is told, and nothing else is ever carried out.
     pub allowed: BTreeSet<ActionKind>,
-    /// What keeps the units of long-running actions.
-    pub supervisor: Supervisor,
     /// By what this machine is told from a copy of it.
     pub machine: Machine,
     /// What a copy of it may still talk to.
@@ -111,17 +109,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// What keeps the units of long-running actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Supervisor {
-    /// systemd where it runs, else a session of their own.
-    Auto,
-    /// Transient units of systemd.
-    Systemd,
-    /// A session and process group of their own.
-    Session,
 }
 
 /// Reads `agent.toml` and lays `over` (from the command line) over it. Every fault at once.

@@ -1,6 +1,6 @@
 //! From what was said to what follows: defaults, and rules that look at more than one value.
 
-use super::{Fragment, Log, LogFormat, Machine, Metrics, Settings, Socket, SocketGroup, Supervisor, Traces};
+use super::{Fragment, Log, LogFormat, Machine, Metrics, Settings, Socket, SocketGroup, Traces};
 use lockkeeper_core::{
     document::Document,
     fault::{Fault, FaultCode},
@@ -80,7 +80,6 @@ pub fn settings(input: &Fragment, document: &Document<'_>) -> Option<Settings> {
             || ActionKind::ALL.into_iter().collect(),
             |actions| actions.iter().copied().collect(),
         ),
-        supervisor: input.supervisor.unwrap_or(Supervisor::Auto),
         machine: Machine {
             root: input.machine_root.clone().unwrap_or(Machine::default().root),
             sources: input

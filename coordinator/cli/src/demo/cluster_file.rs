@@ -146,8 +146,7 @@ pub fn agent_at(seat: &Seat, data: &Path, socket: &Path) -> String {
     let socket = quoted(&socket.display().to_string());
     format!(
         "name   = \"{}\"\nlisten = \"{}\"\nadvertise = \"{}\"\ndata   = {data}\n\n[socket]\npath  = {socket}\ngroup = \"\"\n\n\
-         [metrics]\nlisten = \"\"\n\n[log]\nfilter = \"info\"\nformat = \"json\"\n\n\
-         [supervisor]\nkind = \"session\"\n",
+         [metrics]\nlisten = \"\"\n\n[log]\nfilter = \"info\"\nformat = \"json\"\n",
         seat.member, seat.agent, seat.address
     )
 }
