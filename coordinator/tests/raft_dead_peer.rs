@@ -1,6 +1,7 @@
 //! A dead peer costs next to nothing. Alone in its binary, because it measures the whole process.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "raft/bed/mod.rs"]
 mod raft_bed;
 
 use lockkeeper_core::ids::NodeId;

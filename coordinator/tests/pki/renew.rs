@@ -1,7 +1,5 @@
 //! The keeper of a node's certificate over a real port: in time, when expired, alone, refused, and under a new authority.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use async_trait::async_trait;
 use lockkeeper_coordinator::pki::{
     IssuingCa, Keys, PkiStore, PrivateKey, RootCa, Validity,

@@ -1,7 +1,5 @@
 //! The join token's text: what is written is read, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use lockkeeper_coordinator::pki::{JoinToken, TokenError, TokenSecret};
 use lockkeeper_core::ids::{ClusterId, Digest, MemberName};
 use lockkeeper_core::time::LogTime;

@@ -1,7 +1,5 @@
 //! The files of an agent and of an operator: whole or absent, private, and refused when they are not what they should be.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use lockkeeper_coordinator::pki::{IssuingCa, OperatorContext, PkiStore, PrivateKey, RootCa, Validity};
 use lockkeeper_core::identity::Role;
 use lockkeeper_core::ids::{ClusterId, ClusterName, Incarnation, MemberName};

@@ -1,7 +1,5 @@
 //! What the authority issues, and what it refuses to sign.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use lockkeeper_coordinator::pki::enrol::EnrolError;
 use lockkeeper_coordinator::pki::renew::RenewError;
 use lockkeeper_coordinator::pki::{

@@ -1,14 +1,10 @@
 //! The same code on the runtime of simulation: no thread, and every request in a scope of its own.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod raft_bed;
-
 use lockkeeper_coordinator::raft::{
     self, Blocking, RaftHandle, RaftService, ScopeLayer, Setup, Simulation, Standing, Store, Tuning,
 };
 use lockkeeper_core::ids::{Incarnation, NodeId};
 use lockkeeper_proto::wire::raft::Seat;
-use raft_bed::{Ledger, Valves, marker, name, until};
+use super::bed::{Ledger, Valves, marker, name, until};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;

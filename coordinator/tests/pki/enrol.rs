@@ -1,7 +1,5 @@
 //! Joining over real sockets, against the real replicated state.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use lockkeeper_coordinator::pki::enrol::{
     Admission, Admitted, EnrolError, EnrolledPeer, Enrolment, JoinAsk, Joined, Joiner, admit, enrol_service,
     join,

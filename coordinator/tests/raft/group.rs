@@ -1,11 +1,9 @@
 //! A group of real nodes: elects, commits, loses its leader, restarts, grows, hands over.
 
-mod raft_bed;
-
 use lockkeeper_coordinator::raft::{RaftError, Standing, limits};
 use lockkeeper_core::ids::{LogIndex, NodeId};
 use lockkeeper_proto::wire::raft::Term;
-use raft_bed::{Bed, PATIENCE, Way, until};
+use super::bed::{Bed, PATIENCE, Way, until};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,8 +1,4 @@
 //! Who may speak: every wrong header is refused by name, before Raft sees the call.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod raft_bed;
-
 use lockkeeper_coordinator::raft::{
     self, Blocking, CertificateCheck, Local, PeerCheck, Production, RaftService, Refusal, Setup, Store,
 };
@@ -12,7 +8,7 @@ use lockkeeper_proto::pb;
 use lockkeeper_proto::pb::raft_client::RaftClient;
 use lockkeeper_proto::transport::{PeerIdentity, PeerInfo, code_of};
 use lockkeeper_proto::wire::raft::{Header, Party, Term, Vote, VoteRequest};
-use raft_bed::{Bed, Ledger, Valves, marker, name};
+use super::bed::{Bed, Ledger, Valves, marker, name};
 use std::sync::Arc;
 use tonic::Status;
 use tonic::transport::Channel;

@@ -1,13 +1,9 @@
 //! When the quorum is gone for good: one store is read with nobody running, and a new generation goes on from it.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod raft_bed;
-
 use lockkeeper_coordinator::raft::{
     Blocking, Founding, Machine, Marker, Offline, Standing, Store, StoreError, StoreMarker, Upto,
 };
 use lockkeeper_core::ids::{Generation, LogIndex, NodeId};
-use raft_bed::{Bed, Ledger, marker, until};
+use super::bed::{Bed, Ledger, marker, until};
 use std::time::Duration;
 
 fn commands(offline: &Offline, upto: Upto) -> (Vec<Vec<u8>>, Vec<u8>) {

@@ -1,12 +1,10 @@
 //! Peers that hang, connections that die in silence, leaders that are cut off.
 
-mod raft_bed;
-
 use lockkeeper_coordinator::raft::{
     self, Blocking, Fatal, Production, RaftError, Setup, Standing, Store, Tuning, limits,
 };
 use lockkeeper_core::ids::NodeId;
-use raft_bed::{Bed, Ledger, Valves, Way, marker, name, until};
+use super::bed::{Bed, FailingDisk, Ledger, PATIENCE, Valves, Way, marker, name, until};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,7 +86,7 @@ async fn a_node_stops_in_time_whatever_its_peers_do() {
     assert!(begun.elapsed() < most, "took {:?}", begun.elapsed());
     assert!(unanswered.await.unwrap().is_err());
     // A second call finds it done.
-    tokio::time::timeout(raft_bed::PATIENCE, bed.handle(leader).shutdown()).await.unwrap();
+    tokio::time::timeout(PATIENCE, bed.handle(leader).shutdown()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -109,7 +107,7 @@ async fn a_restarted_node_does_not_depose_a_leader_that_is_well() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_node_whose_disk_fails_says_so_and_acknowledges_nothing() {
-    let disk = raft_bed::FailingDisk::default();
+    let disk = FailingDisk::default();
     let store = Store::create_backend(disk.clone(), &marker(NodeId(1)), Blocking::Threads).unwrap();
     let (machine, ledger) = Ledger::new();
     let setup = Setup {
@@ -130,8 +128,8 @@ async fn a_node_whose_disk_fails_says_so_and_acknowledges_nothing() {
     disk.fail();
     let refused = handle.propose(b"nowhere".to_vec()).await.unwrap_err();
     assert!(matches!(refused, RaftError::Fatal(_) | RaftError::Unknown), "found {refused:?}");
-    let why = tokio::time::timeout(raft_bed::PATIENCE, fatal.wait_for(Option::is_some)).await.unwrap();
+    let why = tokio::time::timeout(PATIENCE, fatal.wait_for(Option::is_some)).await.unwrap();
     assert!(matches!(*why.unwrap(), Some(Fatal::Store(_))));
     assert_eq!(ledger.borrow().commands, [b"on disk".to_vec()]);
-    tokio::time::timeout(raft_bed::PATIENCE, handle.shutdown()).await.expect("it still stops");
+    tokio::time::timeout(PATIENCE, handle.shutdown()).await.expect("it still stops");
 }
