@@ -160,7 +160,7 @@ async fn a_cluster_is_born_grows_and_knows_its_people() {
     assert!(joined.out.starts_with("n2 is node 2 of cluster "), "{}", joined.out);
     let again = bed.run_plain(&["join", "--token-file", "n2.token", "--config", "n2.toml"]).await.ends(1);
     assert!(again.err.contains("error[LK6205]"), "{}", again.err);
-    let _n2 = bed.start("n2");
+    let mut n2 = bed.start("n2");
     bed.until_done(&["--socket", "n2.sock", "status"]).await;
     let members = bed.run_plain(&with(&["members", "--json"])).await.ends(0).json();
     let names: Vec<&str> =
@@ -168,6 +168,7 @@ async fn a_cluster_is_born_grows_and_knows_its_people() {
     assert_eq!(names, ["n1", "n2"]);
 
     // The same token lets nobody else in, and a node nobody can reach says so.
+    n2.kill().await.unwrap();
     std::fs::remove_dir_all(bed.path("n2")).unwrap();
     bed.settings("n2");
     let used = bed.run_plain(&["join", "--token-file", "n2.token", "--config", "n2.toml"]).await.ends(4);
