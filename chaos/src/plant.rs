@@ -38,8 +38,8 @@ pub enum Planted {
     JournalRots,
     /// The adapter puts an older token back into the ledger when it closes a grant.
     CloseLowersLedger,
-    /// The agent starts an upgrade again that may have started.
-    RepeatUpgrade,
+    /// The host starts an upgrade a second time when it is adopted.
+    AdoptStartsAgain,
 }
 
 impl Planted {
@@ -60,7 +60,7 @@ impl Planted {
         Planted::SyncLies,
         Planted::JournalRots,
         Planted::CloseLowersLedger,
-        Planted::RepeatUpgrade,
+        Planted::AdoptStartsAgain,
     ];
 
     /// The word on the command line.
@@ -81,7 +81,7 @@ impl Planted {
             Planted::SyncLies => "sync-lies",
             Planted::JournalRots => "journal-rots",
             Planted::CloseLowersLedger => "close-lowers-ledger",
-            Planted::RepeatUpgrade => "repeat-upgrade",
+            Planted::AdoptStartsAgain => "adopt-starts-again",
         }
     }
 
@@ -120,7 +120,7 @@ impl Planted {
             Planted::SyncLies => Name::NoDoubleVote,
             Planted::JournalRots => Name::StaysAlive,
             Planted::CloseLowersLedger => Name::TokenMonotone,
-            Planted::RepeatUpgrade => Name::OneUpgrader,
+            Planted::AdoptStartsAgain => Name::OneUpgrader,
         }
     }
 }
@@ -143,8 +143,6 @@ mod planting {
     pub fn plant(planted: Option<Planted>) {
         PLANTED.set(planted);
         lockkeeper_core::plant::plant(planted.and_then(in_core));
-        let agents = planted.filter(|planted| *planted == Planted::RepeatUpgrade);
-        lockkeeper_agent::plant::plant(agents.map(|_| lockkeeper_agent::plant::Plant::RepeatUpgrade));
     }
 
     /// Whether a bug is planted in a stand-in.
@@ -169,7 +167,7 @@ mod planting {
             | Planted::SyncLies
             | Planted::JournalRots
             | Planted::CloseLowersLedger
-            | Planted::RepeatUpgrade => None,
+            | Planted::AdoptStartsAgain => None,
         }
     }
 }

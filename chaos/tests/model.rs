@@ -22,7 +22,6 @@ fn a_planted_bug_is_found_with_the_way_to_it() {
         // The shortest way to harm: an abort opens the door on a holder who may still come in.
         (Planted::LostIsOut, "door_shut"),
         (Planted::StopUndrained, "drained_before_stop"),
-        (Planted::UpgradeUnsaved, "backup_before"),
     ] {
         let found = search(Search { each: 2_000, plant: Some(plant) });
         text += &format!("{}: {found}\n", plant.as_str());

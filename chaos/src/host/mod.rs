@@ -11,6 +11,7 @@ mod restore;
 mod upgrade;
 
 use crate::{
+    plant::{self, Planted},
     plot::Side,
     sim::{Power, SimClock},
     world::{EffectId, Fact, Misfortune, Shared, Thing, World},
@@ -282,6 +283,9 @@ impl Host for FakeHost {
 
     async fn adopt(&self, _work: &Work, unit: &Unit) -> Result<(), Failure> {
         self.live().await;
+        if plant::is(Planted::AdoptStartsAgain) {
+            self.world().start_again(&unit.name);
+        }
         self.unit_ended(&unit.name).await
     }
 

@@ -55,11 +55,11 @@ pub fn key(state: &State, outside: &Outside) -> Key {
             add(format_args!("{:?}", rollout.outputs));
         }
     }
-    let Outside { schema, saved, open, admitted, ledger, inside, succeeded, out, services, new, attempts } =
+    let Outside { schema, saved, open, admitted, ledger, closed, inside, succeeded, out, services, new, attempts } =
         outside;
     let (admitted, ledger) = (admitted.as_ref().map(rank), ledger.as_ref().map(rank));
     let inside: Vec<_> = inside.iter().map(rank).collect();
-    add(format_args!("|{schema}{saved}{open}{admitted:?}{ledger:?}{inside:?}{succeeded}"));
+    add(format_args!("|{schema}{saved}{open}{admitted:?}{ledger:?}{closed}{inside:?}{succeeded}"));
     add(format_args!("{out:?}{services:?}{new:?}"));
     for (attempt, stage) in attempts {
         let (step, number, token) = (attempt.step, attempt.attempt, rank(&attempt.token));

@@ -52,6 +52,8 @@ pub struct Outside {
     pub admitted: Option<Token>,
     /// The highest token the grant ledger took.
     pub ledger: Option<Token>,
+    /// The grant of that token is closed; a closed one never opens again.
+    pub closed: bool,
     /// Upgrades with a session.
     pub inside: BTreeSet<Token>,
     /// An upgrade has succeeded.
@@ -74,6 +76,7 @@ impl Outside {
             open: true,
             admitted: None,
             ledger: None,
+            closed: false,
             inside: BTreeSet::new(),
             succeeded: false,
             out: BTreeSet::new(),
@@ -192,7 +195,7 @@ impl Outside {
                 true
             }
             Action::AdmitHolder(_) => {
-                let claimed = self.claim(token);
+                let claimed = self.claim(token) && !self.closed;
                 if claimed {
                     self.admitted = Some(token);
                 }
@@ -201,6 +204,7 @@ impl Outside {
             Action::CloseGrant(_) => {
                 let claimed = self.claim(token);
                 if claimed {
+                    self.closed = true;
                     self.admitted = None;
                     self.inside.clear();
                 }
@@ -240,6 +244,7 @@ impl Outside {
     fn claim(&mut self, token: Token) -> bool {
         let takes = self.ledger.is_none_or(|highest| token >= highest);
         if takes {
+            self.closed &= self.ledger == Some(token);
             self.ledger = Some(token);
         }
         takes

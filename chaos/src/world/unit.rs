@@ -84,6 +84,13 @@ impl World {
         self.units.insert(name.to_owned(), unit);
     }
 
+    /// A planted bug: the tool is started beside a run that still works.
+    pub fn start_again(&mut self, name: &str) {
+        let Some(unit) = self.units.get(name).filter(|unit| unit.end.is_none()) else { return };
+        let (site, by) = (unit.site.clone(), unit.by.clone());
+        self.start_unit(&format!("{name}-again"), &site, &by);
+    }
+
     /// Ends a run from outside.
     pub fn kill_unit(&mut self, name: &str) {
         let Some(unit) = self.units.get(name) else { return };
