@@ -18,6 +18,11 @@ struct Front {
 }
 
 impl Front {
+    /// Waits until the log says it: lines are written after the answer went out.
+    fn logged(&self, what: &str) {
+        wait_for(what, || std::fs::read_to_string(&self.log).unwrap().contains(what).then_some(()));
+    }
+
     fn start() -> Self {
         let bed = Bed::new();
         let [addr, n1_addr, n2_addr] = ports();
@@ -117,11 +122,7 @@ fn ready_straight_after_maint_is_up_on_credit_also_with_a_dead_server() {
     // Up on credit: a check may have taken it down again by now, but never with the health of a proven server.
     assert!(admin == 0 && health < 3, "op {op}, health {health}");
     front.becomes("n1", "DOWN");
-    let states = std::fs::read_to_string(&front.log).unwrap();
-    assert!(
-        states.contains(r#""op":2,"status":"UP 1/2","cause":"set server front/n1 state ready""#),
-        "{states}"
-    );
+    front.logged(r#""op":2,"status":"UP 1/2","cause":"set server front/n1 state ready""#);
 }
 
 #[test]
@@ -131,11 +132,7 @@ fn drain_straight_after_maint_counts_as_up_too_until_a_check_fails() {
     front.n1.take().unwrap().shut();
     front.set("n1", "drain");
     front.becomes("n1", "DOWN");
-    let states = std::fs::read_to_string(&front.log).unwrap();
-    assert!(
-        states.contains(r#""op":2,"status":"DRAIN 1/2","cause":"set server front/n1 state drain""#),
-        "{states}"
-    );
+    front.logged(r#""op":2,"status":"DRAIN 1/2","cause":"set server front/n1 state drain""#);
     // Now ready does no harm: the checks know better.
     front.set("n1", "ready");
     assert_eq!(front.state("n1"), (0, 0, 0));
@@ -184,9 +181,8 @@ fn without_a_server_the_answer_says_who_gave_it() {
     assert_eq!(front.with_cookie("n2", "/").status, 200);
     front.set("n2", "maint");
     assert_eq!(front.with_cookie("n2", "/").status, 503);
-    let log = std::fs::read_to_string(&front.log).unwrap();
-    assert!(log.contains(r#""server":null,"status":503,"cookie":false,"fault":"no-server""#), "{log}");
-    assert!(log.contains(r#""server":null,"status":503,"cookie":true,"fault":"no-server""#), "{log}");
+    front.logged(r#""server":null,"status":503,"cookie":false,"fault":"no-server""#);
+    front.logged(r#""server":null,"status":503,"cookie":true,"fault":"no-server""#);
 }
 
 #[test]
