@@ -131,11 +131,14 @@ impl<'a> Runs<'a> {
             return Ok(());
         };
         let busy = |inside: &MemberName| Err(Rejection::SerialBusy { step: step.id, inside: inside.clone() });
-        if let Some(other) = run.inside.iter().find(|inside| **inside != &serial.member) {
+        let holder = |database: &DatabaseName| rollout.grants.get(database).map(|grant| &grant.member);
+        let first = serial.first.as_ref().and_then(holder);
+        // After a recovery several may have to begin anew, as what was done is not believed; then one goes before all.
+        let goes = run.inside.iter().find(|inside| Some(**inside) == first).or(run.inside.first());
+        if let Some(other) = goes.filter(|inside| **inside != &serial.member) {
             return busy(other);
         }
-        let holder = |database: &DatabaseName| rollout.grants.get(database).map(|grant| &grant.member);
-        match serial.first.as_ref().and_then(holder) {
+        match first {
             Some(first)
                 if *first != serial.member && run.passes.get(first).is_some_and(|pass| !pass.ended) =>
             {
