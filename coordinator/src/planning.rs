@@ -5,9 +5,9 @@
 use crate::{api::Api, limits, sight::Sightings};
 use futures::future::join_all;
 use lockkeeper_core::{
-    cluster::{BalancerSpec, ClusterSpec},
+    cluster::{BalancerSpec, ClusterSpec, DatabaseSpec},
     fault::Report,
-    ids::{DatabaseName, Digest, MemberName, PlanHash},
+    ids::{BalancerName, DatabaseName, Digest, MemberName, PlanHash},
     lint::lint,
     observe::{DatabaseQuery, FactsQuery, HostFacts},
     plan::{self, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport, Strategy},
@@ -42,19 +42,15 @@ pub fn catalog(config: &Config) -> ProfileCatalog {
 
 /// Asks every enrolled agent to look, all at once. `to` is the wished version, if one is wished.
 pub async fn look(api: &Api, state: &State, config: &Config, profile: &Profile, to: Option<&Version>) -> Looks {
-    asked(api, state, |member| query(&config.spec, profile, member, to, state)).await
+    asked(api, state, |member| query(&config.spec, profile, member, to)).await
 }
 
 /// Asks every enrolled agent to look, and to try by harmless real acts what it would have to do; while a rollout is
 /// under way only to look, for the acts of two would meet.
 pub async fn try_out(api: &Api, state: &State, config: &Config, profile: &Profile) -> Looks {
     asked(api, state, |member| {
-        let mut query = query(&config.spec, profile, member, None, state)?;
-        if state.rollout.is_none() {
-            let mine = config.spec.balancers.iter().filter(|(_, balancer)| lookers(&balancer.executors, state).any(|m| m == member));
-            query.prove = Some(mine.map(|(name, balancer)| (name.clone(), balancer.clone())).collect());
-        }
-        Ok(query)
+        let prove = state.rollout.is_none().then(|| balancers_of(&config.spec, member));
+        Ok(FactsQuery { prove, ..query(&config.spec, profile, member, None)? })
     })
     .await
 }
@@ -83,12 +79,8 @@ pub fn before_start(config: &Config, member: &MemberName) -> Result<FactsQuery, 
         return Ok(FactsQuery::default());
     }
     let version = profile.version_query(spec, member).map_err(|e| e.to_string())?;
-    let mut query = FactsQuery { version: Some(version), ..FactsQuery::default() };
-    for (name, database) in &spec.databases {
-        let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
-        query.databases.insert(name.clone(), DatabaseQuery { spec: database.clone(), schema });
-    }
-    Ok(query)
+    let databases = databases(spec, profile, |_| true)?;
+    Ok(FactsQuery { version: Some(version), databases, ..FactsQuery::default() })
 }
 
 /// What one agent is asked.
@@ -97,7 +89,6 @@ fn query(
     profile: &Profile,
     member: &MemberName,
     to: Option<&Version>,
-    state: &State,
 ) -> Result<FactsQuery, String> {
     let mut query = FactsQuery::default();
     if spec.members.contains_key(member) {
@@ -107,22 +98,36 @@ fn query(
         }
     }
     if to.is_some() {
-        let looks = |b: &BalancerSpec| b.executors.is_empty() || b.executors.contains(member);
-        let mine = spec.balancers.iter().filter(|(_, b)| looks(b));
-        query.balancers = mine.map(|(name, b)| (name.clone(), b.clone())).collect();
+        query.balancers = balancers_of(spec, member);
     }
-    for (name, database) in &spec.databases {
-        if lookers(&database.executors, state).any(|m| m == member) {
-            let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
-            query.databases.insert(name.clone(), DatabaseQuery { spec: database.clone(), schema });
-        }
-    }
+    query.databases = databases(spec, profile, |database| may_act(&database.executors, member))?;
     Ok(query)
 }
 
-/// Who looks at a database or acts on a balancer: its executors, else everybody.
-fn lookers<'a>(executors: &'a [MemberName], state: &'a State) -> impl Iterator<Item = &'a MemberName> {
-    state.nodes.keys().filter(|m| executors.is_empty() || executors.contains(m))
+/// Whether an agent may look at a database or act on a balancer: one of its executors, else anybody.
+fn may_act(executors: &[MemberName], member: &MemberName) -> bool {
+    executors.is_empty() || executors.contains(member)
+}
+
+/// The balancers this agent may act on.
+fn balancers_of(spec: &ClusterSpec, member: &MemberName) -> BTreeMap<BalancerName, BalancerSpec> {
+    let mine = spec.balancers.iter().filter(|(_, balancer)| may_act(&balancer.executors, member));
+    mine.map(|(name, balancer)| (name.clone(), balancer.clone())).collect()
+}
+
+/// How the wanted databases are looked at.
+fn databases(
+    spec: &ClusterSpec,
+    profile: &Profile,
+    wanted: impl Fn(&DatabaseSpec) -> bool,
+) -> Result<BTreeMap<DatabaseName, DatabaseQuery>, String> {
+    let wanted = spec.databases.iter().filter(|(_, database)| wanted(database));
+    wanted
+        .map(|(name, database)| {
+            let schema = profile.schema_query(spec, name).map_err(|e| e.to_string())?;
+            Ok((name.clone(), DatabaseQuery { spec: database.clone(), schema }))
+        })
+        .collect()
 }
 
 /// What plan is wished.

@@ -82,7 +82,8 @@ pub fn findings(state: &State, spec: &ClusterSpec, looks: &Looks, now: LogTime) 
 /// What the agents tried, one line an act; whoever could not is named. An executor is chosen anew when one is lost, so
 /// every candidate must be able.
 fn acts(looks: &Looks, say: &mut impl FnMut(String, FindingVerdict, String)) {
-    let mut tried: BTreeMap<(&str, &str), Vec<(&MemberName, &Result<String, String>)>> = BTreeMap::new();
+    type By<'a> = Vec<(&'a MemberName, &'a Result<String, String>)>;
+    let mut tried: BTreeMap<(&str, &str), By<'_>> = BTreeMap::new();
     for (member, look) in looks {
         for proof in look.iter().flat_map(|facts| &facts.proofs) {
             tried.entry((&proof.subject, &proof.act)).or_default().push((member, &proof.seen));

@@ -1,21 +1,12 @@
 //! Law: in an adoption nobody is forgotten. Who has the new version is left running, proven before anybody is taken out,
 //! and admitted; who has the old one goes the whole way.
 
-use super::{Case, broken, broken_whole};
+use super::{Case, broken, broken_whole, nobody_forgotten::WAY};
 use crate::{
     fault::{Fault, FaultCode},
     ids::MemberName,
     plan::{ActionKind, Target},
 };
-
-/// What a member at the old version goes through on its own host.
-const WAY: [ActionKind; 5] = [
-    ActionKind::StageRelease,
-    ActionKind::StopService,
-    ActionKind::SwitchRelease,
-    ActionKind::StartService,
-    ActionKind::Prove,
-];
 
 pub(super) fn law(case: &Case<'_>, faults: &mut Vec<Fault>) {
     for (member, bound) in &case.plan.bound.members {

@@ -9,7 +9,8 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-const WAY: [ActionKind; 5] = [
+/// What a member goes through on its own host.
+pub(super) const WAY: [ActionKind; 5] = [
     ActionKind::StageRelease,
     ActionKind::StopService,
     ActionKind::SwitchRelease,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     fault::{Fault, FaultCode, Report},
     ids::{DatabaseName, MemberName},
-    profile::model::{Condition, On, Stage, StepTemplate, Wait, With},
+    profile::model::{On, Stage, StepTemplate, Wait, With},
     version::Version,
 };
 use serde::{Deserialize, Serialize};
@@ -156,17 +156,17 @@ pub(super) fn stages(input: &PlanInput<'_>) -> Vec<(For, Stage)> {
     // Who fits the schema is served meanwhile: a shut door would put them out. Where nobody is, it costs nothing.
     let shuts = new.is_empty();
     let judge = |name: &str| {
-        (For::All, stage(name, Wait::All, vec![template(ActionKind::JudgeSchema, On::Database)]))
+        (For::All, Stage::new(name, Wait::All, vec![StepTemplate::new(ActionKind::JudgeSchema, On::Database)]))
     };
     let mut all = Vec::new();
     if judged {
         all.push(judge("judge"));
     }
     if !new.is_empty() {
-        all.push((For::New, stage("prove the new ones", Wait::All, proofs(input))));
+        all.push((For::New, Stage::new("prove the new ones", Wait::All, proofs(input))));
     }
     if !some_old {
-        all.push((For::New, stage("admit the new ones", Wait::Own, of(input, ActionKind::Admit))));
+        all.push((For::New, Stage::new("admit the new ones", Wait::Own, of(input, ActionKind::Admit))));
         return all;
     }
     let mut relied = false;
@@ -183,14 +183,14 @@ pub(super) fn stages(input: &PlanInput<'_>) -> Vec<(For, Stage)> {
             if shuts {
                 let mut door = of(input, ActionKind::ProveNoWriters);
                 door.extend(of(input, ActionKind::ShutDoor));
-                all.push((For::All, self::stage("shut the door", Wait::All, door)));
+                all.push((For::All, Stage::new("shut the door", Wait::All, door)));
             }
             if judged {
                 all.push(judge("judge again"));
             }
             if !shuts {
                 let admit = of(input, ActionKind::Admit);
-                all.push((For::New, self::stage("admit the new ones", Wait::All, admit)));
+                all.push((For::New, Stage::new("admit the new ones", Wait::All, admit)));
             }
         }
         let mut wait = stage.wait;
@@ -198,7 +198,7 @@ pub(super) fn stages(input: &PlanInput<'_>) -> Vec<(For, Stage)> {
             reopened = true;
             // Nobody starts in front of a shut door, whatever the profile's stages wait for.
             wait = Wait::All;
-            all.push((For::All, self::stage("reopen", Wait::All, of(input, ActionKind::OpenDoor))));
+            all.push((For::All, Stage::new("reopen", Wait::All, of(input, ActionKind::OpenDoor))));
         }
         all.push((For::Old, Stage { steps, wait, first_upgrader: false, ..stage.clone() }));
     }
@@ -250,35 +250,7 @@ fn one_way(step: &StepTemplate) -> StepTemplate {
 }
 
 fn of(input: &PlanInput<'_>, kind: ActionKind) -> Vec<StepTemplate> {
-    let steps = input.profile.stages.iter().flat_map(|stage| &stage.steps);
     let undone =
         |step: &StepTemplate| if kind == ActionKind::ShutDoor { step.clone() } else { one_way(step) };
-    steps.filter(|step| step.kind == kind).map(undone).collect()
-}
-
-fn template(kind: ActionKind, on: On) -> StepTemplate {
-    StepTemplate {
-        kind,
-        on,
-        when: Condition::Always,
-        with: With::Nothing,
-        prove: None,
-        undo: String::new(),
-        facts: Vec::new(),
-        soft: None,
-        hard: None,
-        estimate: None,
-    }
-}
-
-fn stage(name: &str, wait: Wait, steps: Vec<StepTemplate>) -> Stage {
-    Stage {
-        name: name.to_owned(),
-        about: String::new(),
-        wait,
-        serial: false,
-        first_upgrader: false,
-        phase: None,
-        steps,
-    }
+    input.profile.steps_of(kind).map(undone).collect()
 }

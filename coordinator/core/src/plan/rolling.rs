@@ -48,16 +48,8 @@ fn on_members(stages: &[Stage]) -> impl Iterator<Item = StepTemplate> {
 }
 
 fn made(name: &str, serial: bool, steps: Vec<StepTemplate>) -> Option<Stage> {
-    let stage = Stage {
-        name: name.to_owned(),
-        about: String::new(),
-        wait: Wait::All,
-        serial,
-        first_upgrader: false,
-        // Users notice nothing of any of it.
-        phase: Some(Phase::Before),
-        steps,
-    };
+    // Users notice nothing of any of it.
+    let stage = Stage { serial, phase: Some(Phase::Before), ..Stage::new(name, Wait::All, steps) };
     (!stage.steps.is_empty()).then_some(stage)
 }
 

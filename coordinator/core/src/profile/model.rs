@@ -44,6 +44,13 @@ pub struct Profile {
     pub(crate) uses: BTreeMap<String, Place>,
 }
 
+impl Profile {
+    /// The steps of the way forward that are of this kind.
+    pub fn steps_of(&self, kind: ActionKind) -> impl Iterator<Item = &StepTemplate> {
+        self.stages.iter().flat_map(|stage| &stage.steps).filter(move |step| step.kind == kind)
+    }
+}
+
 /// A parameter the profile asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterDecl {
@@ -231,6 +238,21 @@ pub struct Stage {
     pub steps: Vec<StepTemplate>,
 }
 
+impl Stage {
+    /// A stage of no profile: neither serial nor in a phase of its own.
+    pub fn new(name: &str, wait: Wait, steps: Vec<StepTemplate>) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: String::new(),
+            wait,
+            serial: false,
+            first_upgrader: false,
+            phase: None,
+            steps,
+        }
+    }
+}
+
 /// What a stage waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -274,6 +296,24 @@ pub struct StepTemplate {
     pub hard: Option<Template>,
     /// How long it should take; none for the default.
     pub estimate: Option<Template>,
+}
+
+impl StepTemplate {
+    /// A step of no profile, with nothing but its kind and the default limits.
+    pub const fn new(kind: ActionKind, on: On) -> Self {
+        Self {
+            kind,
+            on,
+            when: Condition::Always,
+            with: With::Nothing,
+            prove: None,
+            undo: String::new(),
+            facts: Vec::new(),
+            soft: None,
+            hard: None,
+            estimate: None,
+        }
+    }
 }
 
 /// Details of a step.
