@@ -4,14 +4,14 @@
 use super::{
     loss,
     rejection::Rejection,
-    state::{GrantState, Rollout, StepPhase},
+    state::{GrantState, Rollout, StepPhase, StepRecord},
 };
 use crate::{
     ids::{Attempt, DatabaseName, MemberName, StepId},
     plan::{ActionKind, Step, Way},
     plant::{self, Plant},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The ways, as they are kept here.
 const WAYS: [Way; 3] = [Way::Forward, Way::Undo, Way::Restore];
@@ -40,10 +40,7 @@ impl Frontier {
     /// and every grant is closed.
     pub(super) fn check(&self, rollout: &Rollout, step: &Step) -> Result<(), Rejection> {
         let way = rollout.way_of(step.id);
-        let first = self.open.get(&way).copied();
-        let barred = first.filter(|open| step.after_all.is_some_and(|barrier| *open <= barrier));
-        let named = || step.after.iter().copied().find(|after| is_open(rollout, *after));
-        if let Some(waits_for) = barred.or_else(named) {
+        if let Some(waits_for) = self.waits_for(rollout, way, step) {
             return Err(Rejection::NotReady { step: step.id, waits_for });
         }
         if way != Way::Forward {
@@ -55,6 +52,27 @@ impl Frontier {
             }
         }
         loss::check(rollout, step)
+    }
+
+    /// An open step that this one comes after, however far before. The nearest alone do not tell: a recovery begins done
+    /// steps anew, and what was done after them is believed still.
+    fn waits_for(&self, rollout: &Rollout, way: Way, step: &Step) -> Option<StepId> {
+        // Steps wait for lower numbers of their own way only, so nothing below the first open one matters.
+        let first = *self.open.get(&way)?;
+        let mut seen = BTreeSet::new();
+        let mut steps = vec![step];
+        while let Some(step) = steps.pop() {
+            if step.after_all.is_some_and(|barrier| first <= barrier) {
+                return Some(first);
+            }
+            for after in step.after.iter().copied().filter(|after| *after >= first && seen.insert(*after)) {
+                if is_open(rollout, after) {
+                    return Some(after);
+                }
+                steps.extend(rollout.step(after));
+            }
+        }
+        None
     }
 }
 
@@ -91,6 +109,31 @@ struct Run<'a> {
 struct Pass {
     begun: bool,
     ended: bool,
+    /// A step of it was never handed out.
+    untried: bool,
+    first_done: bool,
+    last_done: bool,
+}
+
+impl Pass {
+    /// What every pass is before its first step is looked at.
+    const EMPTY: Self = Self { begun: false, ended: true, untried: false, first_done: true, last_done: false };
+
+    fn add(&mut self, record: &StepRecord, is_first: bool) {
+        let tried = record.attempt > Attempt(0);
+        let needed = record.phase != StepPhase::NotNeeded;
+        let done = record.phase.is_settled();
+        self.begun |= tried && needed;
+        self.untried |= !tried && needed;
+        self.ended &= done;
+        self.first_done &= done || !is_first;
+        self.last_done = done;
+    }
+
+    /// Whether its member is on the way through, and not one that had passed and begins anew after a recovery.
+    const fn in_the_midst(&self) -> bool {
+        self.untried || (self.first_done && !self.last_done)
+    }
 }
 
 impl<'a> Runs<'a> {
@@ -98,17 +141,15 @@ impl<'a> Runs<'a> {
         let mut runs: BTreeMap<(Way, &str), Run<'_>> = BTreeMap::new();
         let mut open: Vec<((Way, &str), &MemberName)> = Vec::new();
         for (way, step) in WAYS.into_iter().flat_map(|way| rollout.plan.way(way).iter().map(move |s| (way, s))) {
-            let Some(serial) = &step.serial else { continue };
+            let (Some(serial), Some(record)) = (&step.serial, rollout.record(step.id)) else { continue };
             let key = (way, serial.run.as_str());
             let passes = &mut runs.entry(key).or_default().passes;
-            let pass = passes.entry(&serial.member).or_insert(Pass { begun: false, ended: true });
-            let Some(record) = rollout.record(step.id) else { continue };
-            pass.begun |= record.attempt > Attempt(0) && record.phase != StepPhase::NotNeeded;
-            if !record.phase.is_settled() {
-                if pass.ended {
-                    open.push((key, &serial.member));
-                }
-                pass.ended = false;
+            let is_first = !passes.contains_key(&serial.member);
+            let pass = passes.entry(&serial.member).or_insert(Pass::EMPTY);
+            let had_ended = pass.ended;
+            pass.add(record, is_first);
+            if had_ended && !pass.ended {
+                open.push((key, &serial.member));
             }
         }
         for (key, member) in open {
@@ -130,21 +171,24 @@ impl<'a> Runs<'a> {
         let Some(run) = self.runs.get(&(rollout.way_of(step.id), serial.run.as_str())) else {
             return Ok(());
         };
-        let busy = |inside: &MemberName| Err(Rejection::SerialBusy { step: step.id, inside: inside.clone() });
         let holder = |database: &DatabaseName| rollout.grants.get(database).map(|grant| &grant.member);
         let first = serial.first.as_ref().and_then(holder);
-        // After a recovery several may have to begin anew, as what was done is not believed; then one goes before all.
-        let goes = run.inside.iter().find(|inside| Some(**inside) == first).or(run.inside.first());
-        if let Some(other) = goes.filter(|inside| **inside != &serial.member) {
-            return busy(other);
-        }
-        match first {
-            Some(first)
-                if *first != serial.member && run.passes.get(first).is_some_and(|pass| !pass.ended) =>
-            {
-                busy(first)
+        let is_open = |member: &&MemberName| run.passes.get(*member).is_some_and(|pass| !pass.ended);
+        match run.goes(first).or(first.filter(is_open)) {
+            Some(other) if *other != serial.member => {
+                Err(Rejection::SerialBusy { step: step.id, inside: other.clone() })
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Who goes before all others: the one inside. After a recovery there may be several, as what was done on a lost host
+    /// is not believed; then the one that was on its way through ends it before those begin anew.
+    fn goes(&self, first: Option<&'a MemberName>) -> Option<&'a MemberName> {
+        let in_the_midst = |member: &&MemberName| self.passes.get(*member).is_some_and(Pass::in_the_midst);
+        let mut inside = self.inside.iter().copied();
+        inside.clone().find(in_the_midst).or_else(|| inside.clone().find(|m| Some(*m) == first)).or_else(|| inside.next())
     }
 }

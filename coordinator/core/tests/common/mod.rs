@@ -21,6 +21,11 @@ use lockkeeper_core::{
 /// The sample cluster file that operators get.
 pub const SAMPLE: &str = include_str!("../../../../deploy/sample/cluster.toml");
 
+/// How many cases a property tries: as many as `PROPTEST_CASES` says, for a long night, or `usual`.
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 /// Reads a cluster file that must be right.
 pub fn cluster(text: &str) -> ClusterSpec {
     match read_cluster("cluster.toml", text, &ProfileCatalog::built_in()) {

@@ -2,7 +2,7 @@
 
 use lockkeeper_core::{
     ids::{DatabaseName, MemberName, StepId, Token},
-    plan::{Action, ActionKind},
+    plan::{Action, ActionKind, Step},
     rollout::{Command, OutcomeResult, Reply, Rollout, State, Status, StepPhase, state::GrantState},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +130,12 @@ impl Oracle {
         } else {
             assert!(list != &plan.restore, "no_silent_way_back: {kind} of the restore that nobody asked for");
         }
+        // Shutting waits for nothing; everything else for all that the plan puts before it, however far before.
+        let open = before_in_plan(list, id).into_iter().find(|earlier| !old.steps[earlier].phase.is_settled());
+        assert!(
+            open.is_none() || kind == ActionKind::CloseGrant,
+            "order: step {id} ({kind}) began before step {open:?}"
+        );
         let is = |old: &Rollout, what: &dyn Fn(&Action) -> bool| -> Vec<StepPhase> {
             list.iter().filter(|s| what(&s.action)).map(|s| old.steps[&s.id].phase.clone()).collect()
         };
@@ -211,4 +217,17 @@ fn begun(phase: &StepPhase) -> bool {
 
 fn settled(phase: &StepPhase) -> bool {
     matches!(phase, StepPhase::Done { .. } | StepPhase::NotNeeded)
+}
+
+/// Every step of a way that comes before one, by the plan's edges and barriers.
+fn before_in_plan(way: &[Step], id: StepId) -> BTreeSet<StepId> {
+    let mut earlier = BTreeSet::from([id]);
+    for step in way.iter().rev().filter(|step| step.id <= id) {
+        if earlier.contains(&step.id) {
+            earlier.extend(&step.after);
+            earlier.extend(way.iter().map(|s| s.id).filter(|s| step.after_all.is_some_and(|barrier| *s <= barrier)));
+        }
+    }
+    earlier.remove(&id);
+    earlier
 }
