@@ -11,6 +11,10 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 /// How long a reading waits for a writer; nobody should write while we look.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long moving the write-ahead log waits for whoever is in the file: it moves what it can in any case, and a frozen
+/// process would never let go, in the middle of an outage.
+const SETTLE_LIMIT: Duration = Duration::from_millis(500);
+
 /// How many differences are told.
 const TOLD: usize = 5;
 
@@ -96,6 +100,7 @@ pub fn copy(from: &Path, to: &Path) -> Answer<()> {
 /// Moves the write-ahead log into the file, as far as whoever holds it open allows.
 pub fn settle(file: &Path) -> Answer<()> {
     let connection = open(file)?;
+    connection.busy_timeout(SETTLE_LIMIT).map_err(|e| failed("open", file, &e))?;
     let moved: rusqlite::Result<i64> =
         connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0));
     if !matches!(moved, Ok(0)) {
