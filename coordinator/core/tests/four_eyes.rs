@@ -107,3 +107,28 @@ fn an_operator_does_not_sign_and_an_approver_does_not_start() {
         Reply::Rejected(_)
     ));
 }
+
+#[test]
+fn approvals_count_people() {
+    let mut group = Group::new(SAMPLE);
+    let plan = group.plan("26.5.0");
+    let start = Command::Apply { plan: Box::new(plan.clone()) };
+    let sign = Command::Approve { plan: plan.hash.clone(), reference: String::new() };
+    let code = |reply: Reply| match reply {
+        Reply::Rejected(r) => r.code(),
+        Reply::Applied { .. } => "applied",
+    };
+    let admin = person("ada", Role::Admin);
+    assert_eq!(code(group.commit(Some(&person("vic", Role::Viewer)), sign.clone())), "LK3027");
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3005");
+    group.must(Some(&person("uid:0", Role::Admin)), sign.clone());
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3005", "root is nobody in particular");
+    group.must(Some(&admin), sign);
+    assert_eq!(code(group.commit(Some(&admin), start.clone())), "LK3006");
+    assert_eq!(code(group.commit(Some(&person("bea", Role::Approver)), start.clone())), "LK3027");
+    let mut altered = plan;
+    altered.steps[0].estimate.0 += 1;
+    let altered = Command::Apply { plan: Box::new(altered) };
+    assert_eq!(code(group.commit(Some(&person("ola", Role::Operator)), altered)), "LK3030");
+    assert_eq!(code(group.commit(Some(&person("ola", Role::Operator)), start)), "applied");
+}
