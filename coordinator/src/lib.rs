@@ -16,6 +16,7 @@ pub mod telemetry;
 pub mod machine;
 pub mod pki;
 pub mod planning;
+pub mod doctor;
 pub mod preflight;
 pub mod presence;
 pub mod raft;

@@ -2,14 +2,14 @@
 //!
 //! Decides nothing: the planner does, and it is pure.
 
-use crate::{api::Api, limits, sight::Sightings};
+use crate::{api::Api, limits, preflight, sight::Sightings};
 use futures::future::join_all;
 use lockkeeper_core::{
     cluster::{BalancerSpec, ClusterSpec, DatabaseSpec},
     fault::Report,
     ids::{BalancerName, DatabaseName, Digest, MemberName, PlanHash},
     lint::lint,
-    observe::{DatabaseQuery, FactsQuery, HostFacts},
+    observe::{DatabaseQuery, FactsQuery, ForeignLocks, HostFacts},
     plan::{self, Observed, ObservedDatabase, ObservedMember, Plan, PlanInput, PlanReport, Strategy},
     profile::{Profile, ProfileCatalog},
     rollout::{
@@ -50,14 +50,62 @@ pub async fn look(api: &Api, state: &State, config: &Config, profile: &Profile, 
 pub async fn try_out(api: &Api, state: &State, config: &Config, profile: &Profile) -> Looks {
     asked(api, state, |member| {
         let prove = state.rollout.is_none().then(|| balancers_of(&config.spec, member));
-        Ok(FactsQuery { prove, ..query(&config.spec, profile, member, None)? })
+        Ok(FactsQuery { prove, locks: true, ..query(&config.spec, profile, member, None)? })
     })
     .await
 }
 
+/// Asks every enrolled agent for all that a diagnosis wants; without a cluster file for its machine alone.
+pub async fn examine(api: &Api, state: &State) -> Looks {
+    let config = state.config.as_deref();
+    let catalog = config.map(catalog);
+    let profile = config.zip(catalog.as_ref()).and_then(|(config, catalog)| catalog.get(&config.spec.profile));
+    asked(api, state, |member| {
+        let mut asked = FactsQuery::default();
+        if let Some((config, profile)) = config.zip(profile) {
+            asked = query(&config.spec, profile, member, None)?;
+            asked.balancers = balancers_of(&config.spec, member);
+        }
+        Ok(FactsQuery { locks: true, machine: true, ..asked })
+    })
+    .await
+}
+
+/// Other tools' locks by database: this agent looks, and the others where it may not or could not.
+pub async fn foreign_locks(api: &Api, state: &State) -> BTreeMap<DatabaseName, Result<ForeignLocks, String>> {
+    let Some(config) = state.config.as_deref() else { return BTreeMap::new() };
+    let catalog = catalog(config);
+    let Some(profile) = catalog.get(&config.spec.profile) else {
+        let why = format!("this build has no profile {}", config.spec.profile);
+        return config.spec.databases.keys().map(|name| (name.clone(), Err(why.clone()))).collect();
+    };
+    let wanted = |member: &MemberName| {
+        let asked = query(&config.spec, profile, member, None)?;
+        Ok(FactsQuery { version: None, locks: true, ..asked })
+    };
+    let mut looks = asked_of(api, state, |member| *member == api.me, wanted).await;
+    let told = |looks: &Looks, name: &DatabaseName| preflight::foreign_locks(looks, name).map(|seen| seen.cloned().map_err(str::to_owned));
+    if config.spec.databases.keys().any(|name| !matches!(told(&looks, name), Some(Ok(_)))) {
+        looks.extend(asked_of(api, state, |member| *member != api.me, wanted).await);
+    }
+    let nobody = || Err("no agent that answers may look at it".to_owned());
+    config.spec.databases.keys().map(|name| (name.clone(), told(&looks, name).unwrap_or_else(nobody))).collect()
+}
+
 async fn asked(api: &Api, state: &State, query: impl Fn(&MemberName) -> Result<FactsQuery, String>) -> Looks {
+    asked_of(api, state, |_| true, query).await
+}
+
+async fn asked_of(
+    api: &Api,
+    state: &State,
+    whom: impl Fn(&MemberName) -> bool,
+    query: impl Fn(&MemberName) -> Result<FactsQuery, String>,
+) -> Looks {
     let query = &query;
-    let asks = state.nodes.iter().map(|(member, node)| async move {
+    let nodes: Vec<_> = state.nodes.iter().filter(|(member, _)| whom(member)).collect();
+    let asks = nodes.iter().map(|(member, node)| async move {
+        let (member, node) = (*member, *node);
         let query = query(member)?;
         if *member == api.me {
             return Ok(api.observer.observe(&query).await);
@@ -67,7 +115,7 @@ async fn asked(api: &Api, state: &State, query: impl Fn(&MemberName) -> Result<F
         client.observe(&query).await.map(|(facts, _)| facts).map_err(|status| status.message().to_owned())
     });
     let answers = join_all(asks).await;
-    state.nodes.keys().cloned().zip(answers).collect()
+    nodes.iter().map(|(member, _)| (*member).clone()).zip(answers).collect()
 }
 
 /// What the boot guard of one member's host asks: the version that is about to start, and every database.

@@ -82,6 +82,13 @@ fn late(query: &FactsQuery) -> HostFacts {
             .keys()
             .map(|name| (name.clone(), Err(format!("not seen within {LOOK_DEADLINE}"))))
             .collect(),
+        locks: query
+            .databases
+            .keys()
+            .filter(|_| query.locks)
+            .map(|name| (name.clone(), Err(format!("not seen within {LOOK_DEADLINE}"))))
+            .collect(),
+        machine: None,
     }
 }
 

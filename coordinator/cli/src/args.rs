@@ -60,6 +60,7 @@ pub enum Command {
     Restore(cmd::restore::Args),
     Owed(cmd::owed::Args),
     Locks(cmd::locks::Args),
+    Doctor(cmd::doctor::Args),
     Backup(cmd::backup::Args),
     Members(cmd::members::Args),
     Isolate(cmd::isolation::IsolateArgs),

@@ -217,6 +217,7 @@ impl Session {
             ViewKind::Members => "read the members",
             ViewKind::Owed => "read what is owed",
             ViewKind::Locks => "read the locks",
+            ViewKind::Doctor => "look for what is wrong",
             ViewKind::Cluster => "read the cluster file",
             ViewKind::Trust => "read operators and authorities",
             ViewKind::Audit => "read the audit",

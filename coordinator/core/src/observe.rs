@@ -2,6 +2,10 @@
 //!
 //! Knows nothing about how a host looks.
 
+mod foreign;
+
+pub use foreign::{ForeignLock, ForeignLocks, Life, Tool, Writer};
+
 use crate::{
     cluster::{BalancerSpec, DatabaseSpec},
     ids::{BalancerName, DatabaseName, MemberName},
@@ -26,6 +30,12 @@ pub struct FactsQuery {
     /// Balancers to ask for their servers' states, when this agent is asked to.
     #[serde(default)]
     pub balancers: BTreeMap<BalancerName, BalancerSpec>,
+    /// Also look for other tools' locks in `databases`.
+    #[serde(default)]
+    pub locks: bool,
+    /// Also tell how this machine is.
+    #[serde(default)]
+    pub machine: bool,
 }
 
 /// A database to look at.
@@ -52,6 +62,34 @@ pub struct HostFacts {
     /// Servers' states by balancer and member: `ready`, or a word for being out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub balancers: BTreeMap<BalancerName, Result<BTreeMap<MemberName, String>, String>>,
+    /// Locks of other tools by database, if they were asked for; agents of an older build leave them out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<DatabaseName, Result<ForeignLocks, String>>,
+    /// How this machine is, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineFacts>,
+}
+
+/// How a machine is, for `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// Its wall clock, unix ms.
+    pub wall_ms: u64,
+    /// Why its identity is weak, that is what a copy of its disk would not show; none: it is strong.
+    pub weak: Option<String>,
+    /// Room where the agent keeps its data, and where backup sets of its databases go.
+    pub rooms: Vec<Result<Room, String>>,
+}
+
+/// Room on a file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// A directory on it.
+    pub directory: String,
+    /// Bytes that may still be written.
+    pub free: u64,
+    /// Bytes it has.
+    pub size: u64,
 }
 
 /// A harmless real act and what came of it.

@@ -9,7 +9,7 @@ mod trust;
 
 pub use audit::{AuditView, audit};
 pub use history::{EventView, HistoryRollout, HistoryView, history};
-pub use locks::{LockView, LocksView, locks};
+pub use locks::{ForeignLockView, LockView, LocksView, locks};
 pub use trust::{AuthorityView, OperatorView, RollOverView, TrustView, trust};
 
 use crate::{

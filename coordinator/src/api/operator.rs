@@ -147,7 +147,15 @@ impl Operator for OperatorApi {
     }
 
     async fn locks(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
-        self.shown(request, Api::locks_json).await
+        self.actor(&request, Right::Read)?;
+        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        Ok(Response::new(OperatorView { json: self.0.locks_json(&view).await }))
+    }
+
+    async fn doctor(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
+        self.actor(&request, Right::Read)?;
+        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        Ok(Response::new(OperatorView { json: self.0.doctor_json(&view).await }))
     }
 
     async fn cluster_show(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {

@@ -1,8 +1,10 @@
 //! The views behind `status`, `members`, `owed`, `locks`, `history`, `audit` and `cluster show`, with whose knowledge they are.
 
 use super::Api;
+use crate::{doctor, planning};
 use lockkeeper_core::{
     rollout::{Facts, State},
+    time::LogTime,
     view::{self, OwedView, Stamp, StatusView},
 };
 use lockkeeper_proto::port::{GroupError, Group as _, View};
@@ -89,8 +91,20 @@ impl Api {
         json(&OwedList { stamp: self.stamp(view), owed })
     }
 
-    pub(super) fn locks_json(&self, view: &View) -> String {
-        json(&view::locks(&view.state, self.stamp(view), &self.sightings.view(self.clock.boot())))
+    /// With other tools' locks, as agents see them now.
+    pub(super) async fn locks_json(&self, view: &View) -> String {
+        let foreign = planning::foreign_locks(self, &view.state).await;
+        json(&view::locks(&view.state, self.stamp(view), &self.sightings.view(self.clock.boot()), &foreign))
+    }
+
+    /// From what this node knows, with or without a quorum, and from what every agent sees that answers.
+    pub(super) async fn doctor_json(&self, view: &View) -> String {
+        let voters = self.group.consensus().leadership().borrow().voter_names();
+        let begun = LogTime(self.clock.wall_ms());
+        let looks = planning::examine(self, &view.state).await;
+        let asked = (begun, LogTime(self.clock.wall_ms()));
+        let stamp = self.stamp(view);
+        json(&doctor::diagnose(doctor::Seen { state: &view.state, stamp, voters: &voters, looks: &looks, asked }))
     }
 
     pub(super) fn audit_json(&self, view: &View) -> String {

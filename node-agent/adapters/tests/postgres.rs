@@ -11,6 +11,7 @@ mod postgres {
     mod cycle;
     mod failover;
     mod fence;
+    mod foreign;
     mod ledger;
     mod restore;
     mod server;

@@ -7,6 +7,7 @@ mod sqlite {
     mod bed;
     mod cycle;
     mod fence;
+    mod foreign;
     mod ledger;
     mod restore;
 }

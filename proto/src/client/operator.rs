@@ -14,9 +14,9 @@ use lockkeeper_core::{rollout::Reply, stored};
 use std::time::Duration;
 use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
-/// Limit of every call but `watch`, `plan` and `check`: the agent itself gives up after 5 s.
+/// Limit of every other call but `watch`: the agent itself gives up after 5 s.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
-/// Limit of `plan` and `check`: they look at every member and database.
+/// Limit of `plan`, `check`, `locks` and `doctor`: they look at every member and database.
 pub const LOOK_DEADLINE: Duration = Duration::from_secs(120);
 
 /// A client of the `Operator` service of one agent.
@@ -32,6 +32,7 @@ pub enum ViewKind {
     Members,
     Owed,
     Locks,
+    Doctor,
     Cluster,
     Trust,
     Audit,
@@ -117,7 +118,17 @@ impl OperatorClient {
 
     /// One view as JSON.
     pub async fn view(&self, kind: ViewKind, linearizable: bool) -> Result<String, Status> {
-        let request = timed(OperatorViewRequest { linearizable }, CALL_DEADLINE);
+        let deadline = match kind {
+            ViewKind::Locks | ViewKind::Doctor => LOOK_DEADLINE,
+            ViewKind::Status
+            | ViewKind::History
+            | ViewKind::Members
+            | ViewKind::Owed
+            | ViewKind::Cluster
+            | ViewKind::Trust
+            | ViewKind::Audit => CALL_DEADLINE,
+        };
+        let request = timed(OperatorViewRequest { linearizable }, deadline);
         let mut client = self.0.clone();
         let reply = match kind {
             ViewKind::Status => client.status(request).await,
@@ -125,6 +136,7 @@ impl OperatorClient {
             ViewKind::Members => client.members(request).await,
             ViewKind::Owed => client.owed(request).await,
             ViewKind::Locks => client.locks(request).await,
+            ViewKind::Doctor => client.doctor(request).await,
             ViewKind::Cluster => client.cluster_show(request).await,
             ViewKind::Trust => client.trust(request).await,
             ViewKind::Audit => client.audit(request).await,

@@ -67,6 +67,7 @@ fn every_command_of_the_design_exists() {
         "owed",
         "owed accept",
         "locks",
+        "doctor",
         "members",
         "isolate",
         "isolation prove",

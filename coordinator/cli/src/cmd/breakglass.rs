@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// Where settings are looked for.
 const CONFIG: &str = "/etc/lockkeeper/agent.toml";
 /// Where data is kept unless the settings say otherwise.
-const DATA: &str = "/var/lib/lockkeeper";
+pub const DATA: &str = "/var/lib/lockkeeper";
 
 /// What is left when there is no quorum: act by hand.
 #[derive(Debug, clap::Args)]

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod completions;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod follow;
 pub mod history;
@@ -120,6 +121,7 @@ async fn dispatch(scene: &Scene, command: Command) -> Result<Exit, CliError> {
         Command::Restore(args) => restore::run(scene, args).await,
         Command::Owed(args) => owed::run(scene, args).await,
         Command::Locks(args) => locks::run(scene, args).await,
+        Command::Doctor(args) => doctor::run(scene, args).await,
         Command::Backup(args) => backup::run(scene, args).await,
         Command::Members(args) => members::run(scene, args).await,
         Command::Isolate(args) => isolation::isolate(scene, args).await,

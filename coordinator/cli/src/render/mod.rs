@@ -4,6 +4,7 @@
 pub mod breakglass;
 pub mod audit;
 pub mod changes;
+pub mod doctor;
 pub mod failure;
 pub mod faults;
 pub mod history;

@@ -1,7 +1,7 @@
 //! Golden texts of every view, made from fixed JSON at a fixed moment.
 
 use super::{
-    changes, failure, faults, history, locks, members, moment::Moment, owed, paint::Paint, status, step, why,
+    changes, doctor, failure, faults, history, locks, members, moment::Moment, owed, paint::Paint, status, step, why,
 };
 use crate::{error::CliError, out::Style};
 use jiff::tz::TimeZone;
@@ -194,4 +194,19 @@ fn colours_only_underline_the_words() {
     let stripped = coloured.replace("\u{1b}[1;31m", "").replace("\u{1b}[0m", "");
     assert_ne!(coloured, stripped);
     assert_eq!(stripped, status::text(&shown!("halted"), &moment(), PLAIN));
+}
+
+#[test]
+fn locks_of_other_tools() {
+    insta::assert_snapshot!(locks::text(&shown!("foreign_locks"), &moment()));
+}
+
+#[test]
+fn doctor_with_findings() {
+    insta::assert_snapshot!(doctor::text(&shown!("doctor"), &moment()));
+}
+
+#[test]
+fn doctor_with_nothing_wrong() {
+    insta::assert_snapshot!(doctor::text(&shown!("doctor_well"), &moment()));
 }

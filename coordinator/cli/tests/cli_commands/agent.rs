@@ -178,6 +178,10 @@ impl Operator for Service {
         self.view("locks")
     }
 
+    async fn doctor(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
+        self.view("doctor")
+    }
+
     async fn cluster_show(&self, _: Request<OperatorViewRequest>) -> Answer<OperatorView> {
         self.view("cluster")
     }

@@ -10,7 +10,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 impl Bed {
     /// Settings of a node on a free loopback port.
-    fn settings(&self, name: &str) {
+    pub fn settings(&self, name: &str) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let home = self.home.path().display();
         self.write(
@@ -22,7 +22,7 @@ impl Bed {
         );
     }
 
-    async fn init(&self, name: &str) -> Ran {
+    pub async fn init(&self, name: &str) -> Ran {
         let config = format!("{name}.toml");
         self.run_plain(&[
             "init",
@@ -38,7 +38,7 @@ impl Bed {
         .await
     }
 
-    fn start(&self, name: &str) -> Child {
+    pub fn start(&self, name: &str) -> Child {
         self.command(&["agent", "run", "--config", &format!("{name}.toml")])
             .stdout(std::process::Stdio::null())
             .stderr(std::fs::File::create(self.path(&format!("{name}.log"))).unwrap())
@@ -47,7 +47,7 @@ impl Bed {
     }
 
     /// Runs a command until it ends with 0.
-    async fn until_done(&self, words: &[&str]) -> Ran {
+    pub async fn until_done(&self, words: &[&str]) -> Ran {
         let mut last = None;
         let trying = async {
             loop {

@@ -6,6 +6,7 @@ mod agent;
 mod bed;
 mod changing;
 mod connecting;
+mod doctor;
 mod following;
 mod founding;
 mod offline;

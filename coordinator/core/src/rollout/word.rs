@@ -64,6 +64,14 @@ words! {
     LossNotAccepted = "loss-not-accepted";
     /// All is done that may be done, and what was taken is not given back.
     StillOwed = "still-owed";
+    /// Another migration tool holds a lock in a target database.
+    ForeignLock = "foreign-lock";
+    /// A machine's clock is off.
+    ClockSkew = "clock-skew";
+    /// A disk has little room left.
+    DiskLow = "disk-low";
+    /// A member is out of a balancer while no rollout is under way.
+    LeftOut = "left-out";
 }
 
 impl fmt::Display for Word {

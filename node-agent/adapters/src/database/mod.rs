@@ -5,6 +5,7 @@
 
 pub mod code;
 mod evidence;
+mod foreign;
 pub mod postgres;
 pub mod sqlite;
 
@@ -16,6 +17,7 @@ use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, 
 use lockkeeper_core::{
     cluster::{DatabaseSpec, Door, Engine, SecretRef},
     ids::{DatabaseName, MemberName},
+    observe::ForeignLocks,
     plan::{
         Action,
         action::{DatabaseAction, SchemaJudge},
@@ -49,6 +51,9 @@ pub trait DatabaseAdapter: Send + Sync {
 
     /// Tries by harmless real acts what a rollout needs, each with its name and what was seen. Leaves nothing behind.
     async fn capabilities(&self) -> Vec<(&'static str, Result<String, Failure>)>;
+
+    /// Other tools' locks in the database and who could hold them. Reads only; nothing is ever released.
+    async fn foreign_locks(&self) -> Result<ForeignLocks, Failure>;
 
     /// What the boot guard asks: whether anybody upgrades, by the ledger, and the schema's version by `schema` (empty:
     /// not asked). Changes nothing; instances that do not answer do not matter as long as the one that takes writes does.

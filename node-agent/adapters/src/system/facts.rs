@@ -19,6 +19,20 @@ impl SystemHost {
             };
             facts.databases.insert(name.clone(), seen.map_err(|f| f.to_string()));
         }
+        if query.locks {
+            for (name, database) in &query.databases {
+                let seen = match self.engines.open(name, &database.spec) {
+                    Ok(adapter) => adapter.foreign_locks().await,
+                    Err(failure) => Err(failure),
+                };
+                facts.locks.insert(name.clone(), seen.map_err(|f| f.to_string()));
+            }
+        }
+        if query.machine {
+            let backups = query.databases.values().map(|database| database.spec.backups.clone());
+            let (data, backups) = (self.settings.data_dir.clone(), backups.collect());
+            facts.machine = Some(super::machine::look(data, backups).await);
+        }
         if let Some(balancers) = &query.prove {
             facts.proofs = self.try_out(query, balancers).await;
         }

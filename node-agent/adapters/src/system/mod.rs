@@ -9,6 +9,7 @@ pub mod before_start;
 mod engines;
 mod facts;
 mod judge;
+pub mod machine;
 mod prove;
 mod release;
 mod run;

@@ -10,6 +10,7 @@ mod catalog;
 mod close;
 mod digest;
 mod dump;
+mod foreign;
 mod ledger;
 mod loss;
 mod open;
@@ -31,6 +32,7 @@ use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, 
 use lockkeeper_core::{
     cluster::DatabaseSpec,
     ids::{DatabaseName, Token},
+    observe::ForeignLocks,
     plan::action::DatabaseAction,
 };
 use secrecy::SecretString;
@@ -278,6 +280,10 @@ impl DatabaseAdapter for Postgres {
         let target = self.target(&found.primary.instance, &found.login, Purpose::Value).await?;
         let schema = target.operators_value(schema).await?;
         Ok(DatabaseFacts { identity: identity(&found.place), schema })
+    }
+
+    async fn foreign_locks(&self) -> Result<ForeignLocks, Failure> {
+        Ok(self.foreign().await?)
     }
 
     async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {

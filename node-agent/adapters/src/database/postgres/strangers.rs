@@ -137,11 +137,15 @@ pub struct Reading {
     pub tolerated: Vec<String>,
 }
 
+/// Every session of `database` but the one that asks.
+pub async fn all(session: &Session, database: &str) -> Answer<Vec<Seen>> {
+    session.rows(SESSIONS, &[&database]).await?.into_iter().map(seen).collect()
+}
+
 /// Reads and sorts the sessions of `database` once.
 pub async fn read(session: &Session, database: &str, judge: &Judge<'_>) -> Answer<Reading> {
     let mut reading = Reading::default();
-    for row in session.rows(SESSIONS, &[&database]).await? {
-        let seen = seen(row)?;
+    for seen in all(session, database).await? {
         match judge.standing(&seen) {
             Standing::Ours => {}
             Standing::Holder => reading.holder.push(seen),

@@ -254,6 +254,6 @@ fn digest(connection: &Connection, table: &str) -> rusqlite::Result<(u64, u128)>
     Ok((count, sum))
 }
 
-fn failed(act: &str, file: &Path, error: &rusqlite::Error) -> Refusal {
+pub fn failed(act: &str, file: &Path, error: &rusqlite::Error) -> Refusal {
     DatabaseCode::Statement.refuse(format!("cannot {act} {}: {error}", file.display()))
 }

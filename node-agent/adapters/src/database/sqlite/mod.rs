@@ -7,6 +7,7 @@ mod backup;
 mod capable;
 mod content;
 mod door;
+mod foreign;
 mod grant;
 mod late;
 mod ledger;
@@ -21,6 +22,7 @@ use lockkeeper_agent::host::{DatabaseFacts, Done, Failure, Postcheck, Precheck, 
 use lockkeeper_core::{
     cluster::DatabaseSpec,
     ids::{ClusterId, DatabaseName},
+    observe::ForeignLocks,
 };
 use openers::{Look, Opener};
 use place::Place;
@@ -269,6 +271,11 @@ impl DatabaseAdapter for Sqlite {
             Ok(DatabaseFacts { identity: this.identity(&file)?, schema: content::value(&file, &schema)? })
         });
         Ok(facts.await?)
+    }
+
+    async fn foreign_locks(&self) -> Result<ForeignLocks, Failure> {
+        let this = self.clone();
+        Ok(super::blocking(move || this.foreign()).await?)
     }
 
     async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {
