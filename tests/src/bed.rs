@@ -52,6 +52,9 @@ const MEMBERS: [(&str, Ipv4Addr); 3] = [
     ("n3", Ipv4Addr::new(10, 77, 0, 13)),
 ];
 
+/// A member that nobody remembers: in no cluster file, in no balancer.
+const FORGOTTEN: (&str, Ipv4Addr) = ("old4", Ipv4Addr::new(10, 77, 0, 14));
+
 /// What a test may choose about its bed.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -80,7 +83,7 @@ pub struct Bed {
     pub client: Host,
     options: Options,
     samples: Option<Daemon>,
-    _switch: Switch,
+    switch: Switch,
     _guard: Guard,
     _lock: File,
     directory: Directory,
@@ -152,7 +155,7 @@ impl Bed {
             client,
             options,
             samples: None,
-            _switch: switch,
+            switch,
             _guard: guard,
             _lock: lock,
             directory,
@@ -162,6 +165,18 @@ impl Bed {
     /// The test passed: the bed's files go when it is dropped. Without this they are kept.
     pub fn passed(mut self) {
         self.directory.passed = true;
+    }
+
+    /// One Kinto more on a host of its own, on the same database, with the application's login and open sessions.
+    /// Answers when it serves.
+    pub fn start_forgotten(&mut self) -> Result<Member> {
+        let (name, address) = FORGOTTEN;
+        let host = Host::start(name, address, self.path(), &[FORGOTTEN, ("db1", DB)])?;
+        self.switch.plug(&host)?;
+        let member = Member::install(host, &tools::releases()?, &self.postgres)?;
+        member.start()?;
+        member.wait_ready(OLD)?;
+        Ok(member)
     }
 
     /// The directory that holds every host's files and all logs.

@@ -4,5 +4,6 @@ pub mod access;
 pub mod bed;
 pub mod bench;
 pub mod clone_bed;
+pub mod kills;
 pub mod loopback;
 pub mod small_site;

@@ -78,6 +78,16 @@ impl Agent {
         Ok(Pid::from_child(child))
     }
 
+    /// Whether its process has ended by itself; then it is down.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        let Some(child) = &mut self.child else { return Ok(true) };
+        let ended = child.try_wait()?.is_some();
+        if ended {
+            self.child = None;
+        }
+        Ok(ended)
+    }
+
     /// Sends a signal and waits for its end.
     pub fn end(&mut self, signal: Signal) -> Result<()> {
         kill_process(self.pid()?, signal)?;
@@ -196,6 +206,11 @@ impl Loopback {
 
     /// A command of the admin; whatever it ends with.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran> {
+        self.later(arguments)()
+    }
+
+    /// The same, to be run on another thread.
+    pub fn later(&self, arguments: &[&str]) -> impl FnOnce() -> Result<Ran> + Send + use<> {
         let binary = self.binary.display().to_string();
         let argv: Vec<&str> = std::iter::once(binary.as_str()).chain(arguments.iter().copied()).collect();
         let words = limited(COMMAND_WITHIN, &argv);
@@ -205,7 +220,14 @@ impl Loopback {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path().join("home"));
-        finish(command.current_dir(self.path())).with_context(|| format!("running {arguments:?}"))
+        command.current_dir(self.path());
+        move || finish(&mut command).with_context(|| format!("running {words:?}"))
+    }
+
+    /// Leaves the files where they are, for whoever looks for the reason.
+    pub fn keep(&mut self) {
+        self.directory.disable_cleanup(true);
+        eprintln!("the group's files are kept: {}", self.path().display());
     }
 
     /// A command of the admin that must succeed.
