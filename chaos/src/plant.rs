@@ -40,11 +40,13 @@ pub enum Planted {
     CloseLowersLedger,
     /// The host starts an upgrade a second time when it is adopted.
     AdoptStartsAgain,
+    /// The adapter's ledger takes a token below the highest: a statement that arrives late.
+    LedgerTakesStale,
 }
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Planted; 16] = [
+    pub const ALL: [Planted; 17] = [
         Planted::LostIsOut,
         Planted::CloseLeavesSessions,
         Planted::CloseResetsSchema,
@@ -61,6 +63,7 @@ impl Planted {
         Planted::JournalRots,
         Planted::CloseLowersLedger,
         Planted::AdoptStartsAgain,
+        Planted::LedgerTakesStale,
     ];
 
     /// The word on the command line.
@@ -82,6 +85,7 @@ impl Planted {
             Planted::JournalRots => "journal-rots",
             Planted::CloseLowersLedger => "close-lowers-ledger",
             Planted::AdoptStartsAgain => "adopt-starts-again",
+            Planted::LedgerTakesStale => "ledger-takes-stale",
         }
     }
 
@@ -121,6 +125,7 @@ impl Planted {
             Planted::JournalRots => Name::StaysAlive,
             Planted::CloseLowersLedger => Name::TokenMonotone,
             Planted::AdoptStartsAgain => Name::OneUpgrader,
+            Planted::LedgerTakesStale => Name::TokenMonotone,
         }
     }
 }
@@ -167,7 +172,8 @@ mod planting {
             | Planted::SyncLies
             | Planted::JournalRots
             | Planted::CloseLowersLedger
-            | Planted::AdoptStartsAgain => None,
+            | Planted::AdoptStartsAgain
+            | Planted::LedgerTakesStale => None,
         }
     }
 }

@@ -23,7 +23,7 @@ const BEGIN_WITHIN_MS: u64 = 20_000;
 /// Faults stop at the latest so long after the rollout began, ms.
 const FAULTS_MS: u64 = 25_000;
 
-/// A process that the plot killed is started again so long afterwards, ms.
+/// A process that the plot killed, or that fell with a statement under way, is started again so long afterwards, ms.
 const BACK_MS: u64 = 500;
 
 /// How often the rollout's stage is looked at for triggers, ms.
@@ -165,6 +165,10 @@ impl Run {
                 return Err(Stuck::NoEnd { within: liveness::END_WITHIN_MS, waits });
             }
         }
+        // What is still under way arrives before the end is judged.
+        while !self.bed.world.lock().late.is_empty() {
+            self.step()?;
+        }
         let until = self.bed.now.ms() + liveness::AGREE_WITHIN_MS;
         while !(liveness::agree(&self.bed) && self.bed.all_up()) {
             self.step()?;
@@ -180,6 +184,10 @@ impl Run {
     fn step(&mut self) -> Result<(), Stuck> {
         self.bed.step().map_err(|error| Stuck::Panic(error.to_string()))?;
         self.follow_plot();
+        let fallen = self.bed.world.lock().fallen.take();
+        if let Some(who) = fallen {
+            self.bed.kill(&who, self.bed.now.ms() + BACK_MS);
+        }
         self.judge();
         Ok(())
     }

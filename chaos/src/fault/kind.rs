@@ -57,6 +57,12 @@ pub enum Kind {
     Stranger,
     /// Proposals are said again later, so many of a thousand.
     Echo(u32),
+    /// The next statement to the database's ledger arrives late. Its sender is killed meanwhile, or loses its connection
+    /// and goes on.
+    Late {
+        /// Killed.
+        dies: bool,
+    },
     /// Old connections of the victim are said again, byte by byte.
     Replay(Victim),
     /// A person does something.
@@ -86,6 +92,8 @@ impl Kind {
             Kind::Slowness(_) => "effects are slow",
             Kind::Stranger => "stranger logs in",
             Kind::Echo(_) => "commands duplicated",
+            Kind::Late { dies: true } => "statement late, agent killed",
+            Kind::Late { dies: false } => "statement late, connection lost",
             Kind::Replay(_) => "messages replayed",
             Kind::Person(Order::Pause) => "person pauses",
             Kind::Person(Order::Resume) => "person resumes",
@@ -117,6 +125,7 @@ impl Kind {
             | Kind::Slowness(_)
             | Kind::Stranger
             | Kind::Echo(_)
+            | Kind::Late { .. }
             | Kind::Replay(_)
             | Kind::Person(_) => false,
         }

@@ -10,7 +10,7 @@ use crate::{
     net::Net,
     people::Order,
     sim::Pause,
-    world::{Login, Thing},
+    world::{Hold, Login, Thing},
 };
 use lockkeeper_core::ids::MemberName;
 use std::collections::BTreeMap;
@@ -121,6 +121,7 @@ impl Nemesis {
         world.luck.per_mille = 0;
         world.luck.slowness = 1;
         world.cut.clear();
+        world.hold = None;
         world.kick(|login| *login == Login::Stranger);
     }
 
@@ -159,6 +160,8 @@ impl Nemesis {
             (Kind::Slowness(_), _) => bed.world.lock().luck.slowness = 1,
             (Kind::Stranger, _) => bed.world.lock().kick(|login| *login == Login::Stranger),
             (Kind::Echo(_), _) => bed.knobs.set_echo(0),
+            // What is under way arrives in any case.
+            (Kind::Late { .. }, _) => bed.world.lock().hold = None,
             (Kind::Person(Order::Pause), _) => bed.people.order(Order::Resume),
             (Kind::Kill(_) | Kind::Power(_) | Kind::Torn(..) | Kind::Replay(_) | Kind::Person(_), _)
             | (_, None) => {}
@@ -197,7 +200,12 @@ fn find(bed: &Bed, scene: &Scene, kind: Kind) -> Option<MemberName> {
         | Kind::Drift(who, _)
         | Kind::Cut(who, _)
         | Kind::Replay(who) => who,
-        Kind::Misfortune(_) | Kind::Slowness(_) | Kind::Stranger | Kind::Echo(_) | Kind::Person(_) => {
+        Kind::Misfortune(_)
+        | Kind::Slowness(_)
+        | Kind::Stranger
+        | Kind::Echo(_)
+        | Kind::Late { .. }
+        | Kind::Person(_) => {
             return None;
         }
     };
@@ -259,6 +267,7 @@ fn do_it(bed: &mut Bed, scene: &Scene, fault: &Fault, who: Option<&MemberName>, 
             }
         }
         (Kind::Echo(per_mille), _) => bed.knobs.set_echo(per_mille),
+        (Kind::Late { dies }, _) => bed.world.lock().hold = Some(Hold { ms: fault.lasts, dies }),
         (Kind::Replay(_), Some(who)) => {
             bed.replay(who);
         }

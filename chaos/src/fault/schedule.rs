@@ -50,6 +50,11 @@ pub struct Schedule {
     pub faults: Vec<Fault>,
 }
 
+/// Every eighth seed has a statement to the ledger that arrives late. Chosen by its number and drawn by itself, so that it
+/// changes nothing else that seeds decide.
+const LATE_EVERY: u64 = 8;
+const LATE_AT: u64 = 4;
+
 /// Faults of one seed.
 const FAULTS: std::ops::RangeInclusive<usize> = 1..=6;
 
@@ -92,6 +97,9 @@ impl Schedule {
             let kind = hard(&mut random);
             faults.push(Fault { trigger, kind, lasts: lasts(&mut random, lost) });
         }
+        if seed % LATE_EVERY == LATE_AT {
+            faults.push(late(seed));
+        }
         Self {
             shape,
             latency_max: *pick(&mut random, &[2, 5, 5, 20, 60]),
@@ -101,6 +109,24 @@ impl Schedule {
             hasty: random.random_bool(0.2),
             faults,
         }
+    }
+}
+
+/// An act on the grant or the door whose statement arrives after its agent has done the same again, and others more: it must
+/// find its token stale. Not shutting the door: its repetition may be an abort that finds the door open and leaves no
+/// token behind.
+fn late(seed: u64) -> Fault {
+    let mut random = StdRng::seed_from_u64(seed ^ 0x1a7e);
+    let act = match random.random_range(0..10) {
+        0..5 => ActionKind::CloseGrant,
+        5..9 => ActionKind::AdmitHolder,
+        _ => ActionKind::OpenDoor,
+    };
+    let trigger = Trigger::On(act, 0);
+    Fault {
+        trigger,
+        kind: Kind::Late { dies: random.random_bool(0.7) },
+        lasts: random.random_range(1_500..6_000),
     }
 }
 

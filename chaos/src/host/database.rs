@@ -1,10 +1,10 @@
-//! The database as the fake host works it: writers, backups, door, grant. Opening compares the token with the ledger;
-//! shutting needs no permission.
+//! The database as the fake host works it: writers, backups, door, grant. Whatever changes door or grant compares the
+//! token with the ledger, where it lands.
 
 use super::{Acted, FakeHost, failure, given_back, proven};
 use crate::{
     plant::{self, Planted},
-    world::{EffectId, Fact, LedgerState, Login, NEW, OLD, Thing, World},
+    world::{Change, EffectId, Fact, LedgerState, Login, NEW, OLD, Thing, World},
 };
 use lockkeeper_agent::host::{Blocked, Done, Failure, Postcheck, Precheck, Work};
 use lockkeeper_core::{
@@ -25,7 +25,7 @@ fn door(world: &World) -> &'static str {
 /// Takes a token into the ledger, or says why not. Equal tokens pass: all steps of a grant have one.
 pub(super) fn claim(world: &mut World, by: &EffectId, state: LedgerState) -> Result<(), Failure> {
     match world.database.ledger {
-        Some((highest, _)) if by.token < highest => {
+        Some((highest, _)) if by.token < highest && !plant::is(Planted::LedgerTakesStale) => {
             world.note(None, Some(by), Fact::LedgerRefused { token: by.token, highest });
             Err(failure("SIM30", format!("token {} is below the ledger's {highest}", by.token)))
         }
@@ -38,6 +38,33 @@ pub(super) fn claim(world: &mut World, by: &EffectId, state: LedgerState) -> Res
 }
 
 impl FakeHost {
+    /// Sends a statement to the ledger, and waits for its answer. One that is held up on its way is carried out later, and
+    /// its sender learns nothing: it is killed, or its connection is lost.
+    async fn send(
+        &self,
+        by: &EffectId,
+        change: impl FnOnce(&mut World) -> Result<bool, Failure> + Send + 'static,
+    ) -> Acted {
+        let hold = if self.power.is_off() { None } else { self.world().hold.take() };
+        if let Some(hold) = hold {
+            let change: Change = Box::new(|world| change(world).unwrap_or(false));
+            self.world().send_late(hold, &self.me, by, change);
+            if hold.dies {
+                std::future::pending::<()>().await;
+            }
+            return Err(failure("SIM45", "the connection was lost, nobody knows what was done"));
+        }
+        let mut answer = Ok(());
+        self.land(by, |world, _| match change(world) {
+            Ok(changed) => changed,
+            Err(refused) => {
+                answer = Err(refused);
+                false
+            }
+        });
+        answer
+    }
+
     pub(super) async fn look_no_writers(&self) -> Result<Precheck, Failure> {
         self.reach(Thing::Database).await?;
         let world = self.world();
@@ -104,6 +131,10 @@ impl FakeHost {
     pub(super) async fn prove_backup(&self, step: &DatabaseAction, by: &EffectId) -> Acted {
         self.reach(Thing::Database).await?;
         self.wait(self.chance(50..400)).await;
+        // What the core would do without a proof is seen where there is none to be had.
+        if plant::is(Planted::UpgradeUnsaved) {
+            return Err(failure("SIM46", "the set cannot be read"));
+        }
         self.land(by, |world, _| {
             let same = world.database.sets.get(&step.set) == Some(&world.database.rows);
             if same {
@@ -132,13 +163,16 @@ impl FakeHost {
     pub(super) async fn shut_door(&self, by: &EffectId) -> Acted {
         self.reach(Thing::Database).await?;
         self.wait(self.chance(5..60)).await;
-        self.land(by, |world, _| {
+        let effect = by.clone();
+        self.send(by, move |world| {
+            claim(world, &effect, LedgerState::Closed)?;
             let was_open = std::mem::replace(&mut world.database.open, false);
             let strangers = !plant::is(Planted::ShutLeavesStrangers);
             world.kick(|login| matches!(login, Login::App(_)) || (strangers && *login == Login::Stranger));
-            world.note(None, Some(by), Fact::DoorShut);
-            was_open
-        });
+            world.note(None, Some(&effect), Fact::DoorShut);
+            Ok(was_open)
+        })
+        .await?;
         self.wait(self.chance(1..20)).await;
         Ok(())
     }
@@ -187,16 +221,18 @@ impl FakeHost {
             return Err(failure("SIM35", "nobody is to be admitted"));
         };
         self.wait(self.chance(5..60)).await;
-        let mut claimed = Ok(());
-        self.land(by, |world, _| {
-            claimed = claim(world, by, LedgerState::Open);
-            if claimed.is_ok() {
-                world.database.admitted = Some((holder.clone(), by.token, verifier));
-                world.note(None, Some(by), Fact::HolderAdmitted { token: by.token, holder });
+        let effect = by.clone();
+        self.send(by, move |world| {
+            let token = effect.token;
+            if world.database.closed == Some(token) {
+                return Err(failure("SIM39", format!("grant {token} is closed")));
             }
-            claimed.is_ok()
-        });
-        claimed?;
+            claim(world, &effect, LedgerState::Open)?;
+            world.database.admitted = Some((holder.clone(), token, verifier));
+            world.note(None, Some(&effect), Fact::HolderAdmitted { token, holder });
+            Ok(true)
+        })
+        .await?;
         self.wait(self.chance(1..20)).await;
         Ok(())
     }
@@ -212,12 +248,11 @@ impl FakeHost {
     pub(super) async fn close_grant(&self, by: &EffectId) -> Acted {
         self.reach(Thing::Database).await?;
         self.wait(self.chance(5..60)).await;
-        let mut claimed = Ok(());
-        self.land(by, |world, _| {
-            claimed = claim(world, by, LedgerState::Closed);
-            if claimed.is_err() {
-                return false;
-            }
+        let effect = by.clone();
+        self.send(by, move |world| {
+            let by = &effect;
+            claim(world, by, LedgerState::Closed)?;
+            world.database.closed = Some(by.token);
             if plant::is(Planted::CloseLowersLedger) {
                 let token = Token { index: LogIndex(by.token.index.0 - 1), ..by.token };
                 world.database.ledger = Some((token, LedgerState::Closed));
@@ -234,9 +269,9 @@ impl FakeHost {
                 let schema = world.database.schema;
                 world.note(None, Some(by), Fact::HolderOut { token: *token, schema });
             }
-            was.is_some()
-        });
-        claimed?;
+            Ok(was.is_some())
+        })
+        .await?;
         let mut empty = 0;
         while empty < EMPTY_SAMPLES {
             self.wait(40).await;
@@ -285,18 +320,17 @@ impl FakeHost {
     pub(super) async fn open_door(&self, by: &EffectId) -> Acted {
         self.reach(Thing::Database).await?;
         self.wait(self.chance(5..60)).await;
-        let mut claimed = Ok(());
-        self.land(by, |world, _| {
-            claimed = claim(world, by, LedgerState::Closed);
-            if claimed.is_err() {
-                return false;
+        let effect = by.clone();
+        self.send(by, move |world| {
+            claim(world, &effect, LedgerState::Closed)?;
+            // Said again, it is no second opening: what was written since the first one counts.
+            if !std::mem::replace(&mut world.database.open, true) {
+                world.database.opened = Some(world.database.rows);
             }
-            world.database.open = true;
-            world.database.opened = Some(world.database.rows);
-            world.note(None, Some(by), Fact::DoorOpened);
-            true
-        });
-        claimed?;
+            world.note(None, Some(&effect), Fact::DoorOpened);
+            Ok(true)
+        })
+        .await?;
         self.wait(self.chance(1..20)).await;
         Ok(())
     }

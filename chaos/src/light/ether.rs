@@ -78,6 +78,7 @@ impl Ether {
             seats,
             log: Vec::new(),
             reference: StateMachine::new().0,
+            referred: 0,
             snapshots: BTreeMap::new(),
             snapshot_every: usize::try_from(make.snapshot_every).unwrap_or(usize::MAX),
             term: 0,

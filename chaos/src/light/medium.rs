@@ -57,8 +57,10 @@ pub(super) struct Medium {
     pub(super) seats: Vec<Seat>,
     pub(super) ways: Vec<Way>,
     pub(super) log: Vec<(u64, Bytes)>,
-    /// Applies everything at once, for snapshots.
+    /// Applies everything, for snapshots; at no other time, because nobody else looks at it.
     pub(super) reference: StateMachine,
+    /// How many entries the reference has applied.
+    pub(super) referred: usize,
     pub(super) snapshots: BTreeMap<usize, Arc<Vec<u8>>>,
     pub(super) snapshot_every: usize,
     pub(super) term: u64,
@@ -122,15 +124,18 @@ impl Medium {
     }
 
     pub(super) fn commit(&mut self, bytes: Bytes) -> LogIndex {
-        self.log.push((self.now, bytes.clone()));
-        let index = LogIndex(self.log.len() as u64);
-        // What the reference answers is of no interest; the leader's own replica answers whoever proposed.
-        let _reply = self.reference.apply(index, &bytes);
-        self.reference.applied(index);
+        self.log.push((self.now, bytes));
         if self.log.len().is_multiple_of(self.snapshot_every.max(1)) {
-            self.snapshots.insert(self.log.len(), Arc::new(self.reference.snapshot()()));
+            for number in self.referred..self.log.len() {
+                let index = LogIndex(number as u64 + 1);
+                // What the reference answers is of no interest; the leader's own replica answers whoever proposed.
+                let _reply = self.reference.apply(index, &self.log[number].1);
+            }
+            self.referred = self.log.len();
+            self.reference.applied(LogIndex(self.referred as u64));
+            self.snapshots.insert(self.referred, Arc::new(self.reference.snapshot()()));
         }
-        index
+        LogIndex(self.log.len() as u64)
     }
 
     pub(super) fn keep_contact(&mut self) {
@@ -179,31 +184,36 @@ impl Medium {
 
     /// Everybody who is awake learns who leads, as far as it hears.
     pub(super) fn tell(&mut self) {
-        let named = |seat: &Seat| Some((seat.name.clone(), seat.address.clone()));
         for at in 0..self.seats.len() {
             if !self.is_awake(at) {
                 continue;
             }
-            let mut knows = self.seats[at].knows.clone();
-            let leader = self.leader.filter(|leader| *leader == at || self.seats[at].heard == self.now);
+            let seat = &self.seats[at];
+            let was = &seat.knows;
+            let (mut who, mut term) = (was.leader.as_ref().map(|(name, _)| name), was.term);
+            let (mut leading, mut quorum) = (was.leading, was.quorum);
+            let leader = self.leader.filter(|leader| *leader == at || seat.heard == self.now);
             if let Some(leader) = leader {
-                let confirmed = self.now.saturating_sub(self.seats[at].confirmed) < LEASE_MS;
-                knows.leader = named(&self.seats[leader]);
-                knows.term = self.term;
-                knows.leading = leader == at && confirmed;
-                knows.quorum = leader != at || confirmed;
+                let confirmed = self.now.saturating_sub(seat.confirmed) < LEASE_MS;
+                (who, term) = (Some(&self.seats[leader].name), self.term);
+                (leading, quorum) = (leader == at && confirmed, leader != at || confirmed);
             } else {
-                let (heard, confirmed) = (self.seats[at].heard, self.seats[at].confirmed);
-                knows.leading &= self.now.saturating_sub(confirmed) < LEASE_MS;
-                if self.now.saturating_sub(heard.max(confirmed)) > ELECTION_MS {
-                    (knows.leader, knows.leading, knows.quorum) = (None, false, false);
+                leading &= self.now.saturating_sub(seat.confirmed) < LEASE_MS;
+                if self.now.saturating_sub(seat.heard.max(seat.confirmed)) > ELECTION_MS {
+                    (who, leading, quorum) = (None, false, false);
                 }
             }
-            if knows != self.seats[at].knows {
-                let was = (self.seats[at].knows.leading, self.seats[at].knows.term);
-                if (knows.leading, knows.term) != was && (knows.leading || was.0) {
-                    let seen = Seen::Leading { term: knows.term, leading: knows.leading };
-                    self.watch.saw(self.now, &self.seats[at].name, seen);
+            // Most ticks change nothing, and copying what is known is most of what a tick costs.
+            let same_leader = was.leader.as_ref().map(|(name, _)| name) == who;
+            if !same_leader || (was.term, was.leading, was.quorum) != (term, leading, quorum) {
+                let mut knows = was.clone();
+                if !same_leader {
+                    let named = |seat: &Seat| (seat.name.clone(), seat.address.clone());
+                    knows.leader = self.seats.iter().find(|seat| Some(&seat.name) == who).map(named);
+                }
+                (knows.term, knows.leading, knows.quorum) = (term, leading, quorum);
+                if (leading, term) != (was.leading, was.term) && (leading || was.leading) {
+                    self.watch.saw(self.now, &seat.name, Seen::Leading { term, leading });
                 }
                 self.seats[at].knows = knows.clone();
                 if let Some(process) = &self.seats[at].process {

@@ -1,5 +1,6 @@
 //! What `status --why` tells a person to do, read from its JSON as a person or a script would.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// One thing that waits, as the API tells it.
@@ -34,6 +35,39 @@ pub struct Advice {
     pub failed: Vec<u32>,
 }
 
+/// Of a status what is looked at here; a whole night of statuses is read, and most of each is about steps that are done.
+#[derive(Deserialize)]
+struct Told {
+    rollout: Option<ToldRollout>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ToldRollout {
+    id: Option<u64>,
+    plan: Option<String>,
+    state: Option<String>,
+    why: Vec<ToldWait>,
+    steps: Vec<ToldStep>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ToldWait {
+    subject: String,
+    code: String,
+    text: String,
+    since: u64,
+    owner: Value,
+    remedy: String,
+}
+
+#[derive(Deserialize)]
+struct ToldStep {
+    id: u32,
+    state: String,
+}
+
 /// What a person does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
@@ -54,35 +88,27 @@ pub enum Move {
 impl Advice {
     /// Reads `status --json`.
     pub fn read(json: &str) -> Option<Self> {
-        let status: Value = serde_json::from_str(json).ok()?;
-        let rollout = status.get("rollout")?;
-        let text =
-            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let wait = |value: &Value| Wait {
-            subject: text(value, "subject"),
-            code: text(value, "code"),
-            text: text(value, "text"),
-            since: value.get("since").and_then(Value::as_u64).unwrap_or(0),
-            owner: match value.get("owner") {
-                Some(Value::String(word)) => word.clone(),
-                Some(other) => other.to_string(),
-                None => String::new(),
+        let Told { rollout } = serde_json::from_str(json).ok()?;
+        let rollout = rollout.unwrap_or_default();
+        let wait = |wait: ToldWait| Wait {
+            subject: wait.subject,
+            code: wait.code,
+            text: wait.text,
+            since: wait.since,
+            owner: match wait.owner {
+                Value::String(word) => word,
+                Value::Null => String::new(),
+                other => other.to_string(),
             },
-            remedy: text(value, "remedy"),
+            remedy: wait.remedy,
         };
-        let list = |key: &str| rollout.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-        let number =
-            |value: &Value| value.get("id").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let failed = rollout.steps.iter().filter(|step| step.state == "failed").map(|step| step.id);
         Some(Self {
-            rollout: rollout.get("id").and_then(Value::as_u64),
-            plan: rollout.get("plan").and_then(Value::as_str).map(str::to_owned),
-            state: rollout.get("state").and_then(Value::as_str).map(str::to_owned),
-            waits: list("why").iter().map(wait).collect(),
-            failed: list("steps")
-                .iter()
-                .filter(|s| text(s, "state") == "failed")
-                .filter_map(number)
-                .collect(),
+            failed: failed.collect(),
+            rollout: rollout.id,
+            plan: rollout.plan,
+            state: rollout.state,
+            waits: rollout.why.into_iter().map(wait).collect(),
         })
     }
 

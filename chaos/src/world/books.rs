@@ -90,6 +90,8 @@ pub enum Fact {
     Power { on: bool },
     /// A machine was frozen or thawed.
     Frozen { frozen: bool },
+    /// A statement to the ledger was held up on its way; whoever sent it does not wait for it.
+    Late { ms: u64 },
     /// An effect went wrong, as ordered.
     Misfortune { what: String },
 }

@@ -80,6 +80,8 @@ pub struct Database {
     pub admitted: Option<(MemberName, Token, String)>,
     /// The grant ledger's row.
     pub ledger: Option<(Token, LedgerState)>,
+    /// The grant that was closed last; it never opens again.
+    pub closed: Option<Token>,
     /// Present sessions.
     pub sessions: BTreeMap<SessionId, Session>,
     /// Rows the application has written.
@@ -104,6 +106,7 @@ impl Database {
             open: true,
             admitted: None,
             ledger: None,
+            closed: None,
             sessions: BTreeMap::new(),
             rows: 1_000,
             sets: BTreeMap::new(),

@@ -6,6 +6,7 @@
 pub mod balancer;
 pub mod books;
 pub mod database;
+pub mod late;
 pub mod luck;
 pub mod shared;
 pub mod site;
@@ -14,6 +15,7 @@ pub mod unit;
 pub use balancer::{Admin, Balancer, Server};
 pub use books::{Books, EffectId, Fact, Line};
 pub use database::{Database, LedgerState, Login, Principal, Session, SessionId};
+pub use late::{Change, Hold};
 pub use luck::{Luck, Misfortune};
 pub use shared::Shared;
 pub use site::{Service, Site};
@@ -57,6 +59,12 @@ pub struct World {
     pub luck: Luck,
     /// Ways from agents to shared things that are cut.
     pub cut: BTreeSet<(MemberName, Thing)>,
+    /// Holds the next statement to the ledger up.
+    pub hold: Option<Hold>,
+    /// Statements under way for which nobody waits.
+    pub late: Vec<late::Late>,
+    /// Whose process is killed now, with a statement under way.
+    pub fallen: Option<MemberName>,
     /// What happened.
     pub books: Books,
     /// Effects that were begun, over all hosts.
@@ -79,6 +87,9 @@ impl World {
             units: BTreeMap::new(),
             luck: Luck { tool, ..Luck::default() },
             cut: BTreeSet::new(),
+            hold: None,
+            late: Vec::new(),
+            fallen: None,
             books: Books::default(),
             effects: 0,
             strike: None,
@@ -100,6 +111,7 @@ impl World {
         self.advance_units();
         self.advance_services();
         self.advance_database();
+        self.advance_late();
         self.advance_balancer();
     }
 
