@@ -9,6 +9,7 @@ pub use lockkeeper_core::profile::VersionQuery;
 use lockkeeper_core::{
     ids::{Attempt, ClusterId, DatabaseName, MemberName, RolloutId, StepId, Token},
     plan::{Action, OwedKey, Targets},
+    rollout::Marks,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -41,6 +42,8 @@ pub struct Work {
     pub grants: BTreeMap<DatabaseName, (MemberName, Token)>,
     /// What is owed for this step's target, if this step changes something.
     pub owes: Option<OwedKey>,
+    /// What may stand in the ledgers as this group's last effect.
+    pub marks: Arc<Marks>,
 }
 
 /// What a look before the effect tells.
@@ -66,6 +69,8 @@ pub enum Precheck {
     Unknown(String),
     /// Somebody else must act first, such as a stranger that holds a session; looked at again until the deadline.
     Blocked(Blocked),
+    /// It may not be done, with the code of the refusal.
+    Refused(Failure),
 }
 
 /// A unit that outlives the call that started it: its own session, process group and spool directory.
@@ -131,12 +136,14 @@ pub struct Failure {
 /// The means of acting on the outside. Every call may be repeated; every call has a deadline set by the caller.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
-    /// Looks, changes nothing.
+    /// Looks, changes nothing. Refuses with [`TWIN_GROUP`](lockkeeper_core::rollout::marks::TWIN_GROUP) as [`Host::perform`].
     async fn precheck(&self, work: &Work) -> Precheck;
 
     /// Acts. Called only after [`Precheck::Ready`] was journalled and the assignment was confirmed as current.
     /// Long-running work is started as a [`Unit`], told through `started`, and waited for. Dropping the future (the
-    /// agent ends or the deadline passed) must neither double nor half-undo the effect.
+    /// agent ends or the deadline passed) must neither double nor half-undo the effect. A ledger that shows a mark which
+    /// [`Work::marks`] lacks is a failure with the code [`TWIN_GROUP`](lockkeeper_core::rollout::marks::TWIN_GROUP), and then
+    /// nothing was done: the work may have been behind, so it is called once more with what the group says afterwards.
     async fn perform(&self, work: &Work, started: &(dyn Fn(Unit) + Send + Sync)) -> Result<(), Failure>;
 
     /// Waits for a unit an earlier life of this agent started.

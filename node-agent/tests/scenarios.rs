@@ -64,6 +64,28 @@ fn a_lower_token_moves_nothing() {
 }
 
 #[test]
+fn a_mark_that_is_not_known_yet_is_asked_for() {
+    // A colleague was ahead of this agent's view: what the group says after the refusal knows its mark.
+    let mut outside = fresh();
+    outside.world.twins = (1, 1);
+    let (after, end, _) = live(&outside, &Plot::default());
+    assert_eq!((end, after.world.twins), (End::Finished, (0, 0)));
+    assert!(after.log.failures.is_empty(), "{:?}", after.log.failures);
+    assert!(after.world.doubles.is_empty(), "{:?}", after.world.doubles);
+}
+
+#[test]
+fn a_mark_that_the_group_does_not_know_either_is_a_twins() {
+    for twins in [(2, 0), (0, 2)] {
+        let mut outside = fresh();
+        outside.world.twins = twins;
+        let (after, _, _) = live(&outside, &Plot::default());
+        assert_eq!(after.log.failures.first().map(String::as_str), Some("LK5239"), "{twins:?}");
+        assert!(after.world.doubles.is_empty(), "{:?}", after.world.doubles);
+    }
+}
+
+#[test]
 fn an_overtaken_view_starts_nothing() {
     let after = a_view_that_was_overtaken();
     assert_eq!(effects(&after), 0, "{:?}", after.world.effects);

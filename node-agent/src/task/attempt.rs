@@ -11,16 +11,17 @@ use super::{
 };
 use crate::{
     code::AgentCode,
-    host::{Blocked, Done, Failure, Postcheck, Unit, Work},
+    host::{Blocked, Done, Failure, Postcheck, Precheck, Unit, Work},
     journal::{Disorder, Ending, JournalError, Key, Record},
     plant::{self, Plant},
 };
 use lockkeeper_core::{
     ids::{Digest, LogIndex, RequestId},
     plan::Targets,
-    rollout::{Assignment, Command, OutcomeResult, Reply, command::BlockedReport},
+    rollout::{Assignment, Command, Marks, OutcomeResult, Reply, command::BlockedReport, marks::TWIN_GROUP},
     time::{BootTime, Millis},
 };
+use lockkeeper_proto::port::View;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -49,6 +50,7 @@ pub struct Attempt {
     begun: BootTime,
     seen: LogIndex,
     assignment: Mutex<Assignment>,
+    marks: Mutex<Arc<Marks>>,
     known: Mutex<Known>,
     soft_told: AtomicBool,
     tellings: AtomicU32,
@@ -75,6 +77,7 @@ impl Attempt {
             begun: context.clock.boot(),
             seen,
             assignment: Mutex::new(assignment),
+            marks: Mutex::new(context.group.follow().borrow().state.marks.clone()),
             known: Mutex::new(known),
             soft_told: AtomicBool::new(false),
             tellings: AtomicU32::new(0),
@@ -108,8 +111,8 @@ impl Attempt {
             Stage::Begin => self.begin()?,
             Stage::Look => {
                 let view = context.group.follow().borrow().clone();
-                self.refresh(context.assignment(&view, &key));
-                Event::Saw(context.host.precheck(&self.work()).await)
+                self.refresh(context.assignment(&view, &key), &view);
+                Event::Saw(self.look().await)
             }
             Stage::Tell(blocked) => self.tell(blocked.as_ref()).await,
             Stage::Rest => self.pause(LOOK_EVERY).await,
@@ -122,9 +125,7 @@ impl Attempt {
             Stage::Owe(captured) => self.owe(captured).await,
             Stage::Confirm => self.confirm().await,
             Stage::Start { asked } => self.start(*asked)?,
-            Stage::Act => {
-                Event::Performed(context.host.perform(&self.work(), &|unit| self.unit_started(unit)).await)
-            }
+            Stage::Act => Event::Performed(self.act().await),
             Stage::Adopt(unit) => {
                 if self.known().unit.as_ref() != Some(unit) {
                     context.record(&Record::UnitStarted { key, unit: unit.clone() })?;
@@ -230,7 +231,7 @@ impl Attempt {
         let (asked, view) = self.context.ask().await;
         match self.context.assignment(&view, &self.key) {
             Some(assignment) if assignment.wanted => {
-                self.refresh(Some(assignment));
+                self.refresh(Some(assignment), &view);
                 Event::Current { asked }
             }
             Some(_) | None => Event::NotCurrent,
@@ -329,14 +330,50 @@ impl Attempt {
         RequestId(format!("{}/{word}/{generation}.{index}/{rollout}.{step}.{attempt}", self.context.me))
     }
 
-    fn refresh(&self, latest: Option<Assignment>) {
-        if let Some(latest) = latest {
-            *self.assignment() = latest;
+    async fn look(&self) -> Precheck {
+        match self.context.host.precheck(&self.work()).await {
+            Precheck::Refused(failure) if failure.code == TWIN_GROUP => {
+                self.hear().await;
+                self.context.host.precheck(&self.work()).await
+            }
+            seen => seen,
         }
     }
 
+    async fn act(&self) -> Result<(), Failure> {
+        match self.context.host.perform(&self.work(), &|unit| self.unit_started(unit)).await {
+            // Nothing was done, and the right to do it was just confirmed again.
+            Err(failure) if failure.code == TWIN_GROUP && self.hear().await => {
+                self.context.host.perform(&self.work(), &|unit| self.unit_started(unit)).await
+            }
+            result => result,
+        }
+    }
+
+    /// Learns the group's marks up to now, and answers whether this attempt may still start. A mark that is known
+    /// afterwards was made by a colleague who was ahead; one that is not was made by another group.
+    async fn hear(&self) -> bool {
+        loop {
+            let (asked, view) = self.context.ask().await;
+            let latest = self.context.assignment(&view, &self.key);
+            let wanted = latest.as_ref().is_some_and(|assignment| assignment.wanted);
+            self.refresh(latest, &view);
+            if !wanted || self.context.clock.boot().since(asked) <= START_DEADLINE {
+                return wanted;
+            }
+        }
+    }
+
+    fn refresh(&self, latest: Option<Assignment>, view: &View) {
+        if let Some(latest) = latest {
+            *self.assignment() = latest;
+        }
+        *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = view.state.marks.clone();
+    }
+
     fn work(&self) -> Work {
-        self.context.work(&self.assignment(), &self.targets)
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.context.work(&self.assignment(), &self.targets, &marks)
     }
 
     fn assignment(&self) -> MutexGuard<'_, Assignment> {

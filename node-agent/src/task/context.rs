@@ -9,7 +9,7 @@ use crate::{
 use lockkeeper_core::{
     ids::{MemberName, RequestId},
     plan::{Action, ActionKind, Targets},
-    rollout::{Assignment, Command, Reply, StepPhase, assignments_for},
+    rollout::{Assignment, Command, Marks, Reply, StepPhase, assignments_for},
     time::Millis,
 };
 use lockkeeper_proto::port::{Group, GroupError, Proposal, View};
@@ -130,7 +130,7 @@ impl Context {
     }
 
     /// What the host needs to know of an assignment.
-    pub fn work(&self, assignment: &Assignment, targets: &Arc<Targets>) -> Work {
+    pub fn work(&self, assignment: &Assignment, targets: &Arc<Targets>, marks: &Arc<Marks>) -> Work {
         Work {
             cluster: assignment.plan.bound.cluster_id.clone(),
             me: self.me.clone(),
@@ -144,6 +144,7 @@ impl Context {
             captured: assignment.captured.clone(),
             grants: assignment.grants.clone(),
             owes: assignment.step.owes.clone(),
+            marks: marks.clone(),
         }
     }
 }

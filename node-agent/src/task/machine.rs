@@ -258,6 +258,7 @@ impl Event {
             Event::Saw(Precheck::Mismatch { .. }) => "saw-mismatch",
             Event::Saw(Precheck::Unknown(_)) => "saw-unknown",
             Event::Saw(Precheck::Blocked(_)) => "saw-blocked",
+            Event::Saw(Precheck::Refused(_)) => "saw-refused",
             Event::Told(true) => "told",
             Event::Told(false) => "not-told",
             Event::Rested => "rested",
@@ -302,6 +303,7 @@ fn looked(seen: Precheck, known: &Known) -> Stage {
             fail(AgentCode::WorldDiffers.failure(format_args!("expected {expected}, found {found}")))
         }
         Precheck::Unknown(what) => fail(AgentCode::StateUnknown.failure(what)),
+        Precheck::Refused(failure) => fail(failure),
         Precheck::Blocked(blocked) if known.told.as_ref() == Some(&blocked) => Stage::Rest,
         Precheck::Blocked(blocked) => Stage::Tell(Some(blocked)),
     }

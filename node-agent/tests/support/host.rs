@@ -42,6 +42,8 @@ pub struct World {
     pub boot: u32,
     /// The upgrade's unit never ends.
     pub hangs: bool,
+    /// How many of the next looks and acts are refused because a ledger shows an unknown mark.
+    pub twins: (u32, u32),
     /// When effects were made, on the boot clock.
     pub times: Vec<u64>,
 }
@@ -140,6 +142,16 @@ impl FakeHost {
     }
 }
 
+fn refuses(left: &mut u32) -> bool {
+    let refused = *left > 0;
+    *left = left.saturating_sub(1);
+    refused
+}
+
+fn twin() -> Failure {
+    Failure { code: lockkeeper_core::rollout::marks::TWIN_GROUP.into(), text: "an unknown mark".into() }
+}
+
 /// The setting a step changes or gives back.
 fn owed_key(work: &Work) -> Option<String> {
     use lockkeeper_core::plan::Action;
@@ -162,6 +174,9 @@ impl Host for FakeHost {
     async fn precheck(&self, work: &Work) -> Precheck {
         self.crash.point("before a look").await;
         let kind = work.action.kind();
+        if refuses(&mut self.world().twins.0) {
+            return Precheck::Refused(twin());
+        }
         if self.is_done(work) {
             return Precheck::AlreadyDone(self.done(work));
         }
@@ -190,6 +205,9 @@ impl Host for FakeHost {
 
     async fn perform(&self, work: &Work, started: &(dyn Fn(Unit) + Send + Sync)) -> Result<(), Failure> {
         self.crash.point("before the effect").await;
+        if refuses(&mut self.world().twins.1) {
+            return Err(twin());
+        }
         if work.action.kind() == ActionKind::UpgradeDatabase {
             self.upgrade(work, started).await;
             return Ok(());

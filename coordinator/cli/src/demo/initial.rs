@@ -211,6 +211,7 @@ fn work(member: &MemberName, version: &Version, service: ServiceSpec) -> Work {
         captured: None,
         grants: BTreeMap::new(),
         owes: None,
+        marks: Arc::default(),
     }
 }
 

@@ -7,3 +7,4 @@ mod bed;
 mod by_hand;
 mod guard;
 mod recover;
+mod twin;

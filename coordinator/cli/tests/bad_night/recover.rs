@@ -14,6 +14,12 @@ const ALL: [&str; 3] = ["n1", "n2", "n3"];
 /// An agent that this test started.
 pub struct Agent(Child);
 
+impl Agent {
+    pub const fn new(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Drop for Agent {
     fn drop(&mut self) {
         let _gone = self.0.kill();

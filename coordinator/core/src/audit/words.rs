@@ -114,7 +114,7 @@ pub(super) fn why(command: &Command) -> String {
         ) => reason.clone(),
         Command::GuardOpened { opening, .. } => opening.reason.clone(),
         Command::Halt { cause, .. } => match cause {
-            HaltCause::StepFailed { step, .. } => format!("{}: step {step}", cause.code()),
+            HaltCause::StepFailed { step, .. } | HaltCause::TwinGroup { step } => format!("{}: step {step}", cause.code()),
             HaltCause::MemberLost { member, step } | HaltCause::NoAnswer { member, step } => {
                 format!("{}: {member}, step {step}", cause.code())
             }

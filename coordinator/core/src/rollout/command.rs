@@ -336,6 +336,11 @@ pub enum HaltCause {
         /// As this generation.
         generation: Generation,
     },
+    /// The ledger of a database refused a step: another group under the same name has acted there.
+    TwinGroup {
+        /// Which step.
+        step: StepId,
+    },
 }
 
 impl HaltCause {
@@ -348,6 +353,7 @@ impl HaltCause {
             HaltCause::NoAnswer { .. } => Word::NoAnswer,
             HaltCause::OwedDiffers { .. } => Word::OwedDiffers,
             HaltCause::Recovered { .. } => Word::Recovered,
+            HaltCause::TwinGroup { .. } => Word::TwinGroup,
         };
         word.as_str()
     }

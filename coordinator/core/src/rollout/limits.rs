@@ -20,6 +20,11 @@ pub const OUTPUTS_MAX: usize = 16;
 /// Join tokens that may be open at a time: more than members plus witnesses of the largest cluster (50).
 pub const JOIN_TOKENS_MAX: usize = 128;
 
+/// Marks of effects kept for each database. A database's ledger is marked by every one of them that lands, so only that many
+/// in a row that never reached it would make a group forget its own; the largest cluster (50 members) makes about 250 in
+/// a rollout. Each has about 60 bytes.
+pub const MARKS_KEPT: usize = 256;
+
 /// Operators the group remembers, revoked ones for ever: ten times the people who ever work on one cluster.
 pub const OPERATORS_MAX: usize = 1_000;
 

@@ -4,12 +4,13 @@
 use super::{
     apply::{Way, failed_steps, may_regrant, may_take_over},
     command::{HaltCause, Verdict},
+    marks::TWIN_GROUP,
     rejection::Rejection,
     state::{GrantState, Rollout, StepPhase},
     why::Owner,
 };
 use crate::{
-    ids::DatabaseName,
+    ids::{DatabaseName, StepId},
     plan::{ActionKind, Step},
 };
 
@@ -34,6 +35,9 @@ impl Advice {
 
 /// For one failed step.
 pub(super) fn of_failed(rollout: &Rollout, step: &Step) -> Advice {
+    if matches!(rollout.record(step.id).map(|r| &r.phase), Some(StepPhase::Failed { code, .. }) if code == TWIN_GROUP) {
+        return of_twin(rollout, step.id);
+    }
     let lost = step.grant.as_ref().and_then(|d| rollout.grants.get(d)).is_some_and(|grant| grant.lost);
     let upgrade = step.grant.as_ref().filter(|_| step.action.kind() == ActionKind::UpgradeDatabase);
     let retry = format!("lockkeeper retry {}", step.id);
@@ -53,6 +57,15 @@ pub(super) fn of_failed(rollout: &Rollout, step: &Step) -> Advice {
             None => retry,
         }),
     }
+}
+
+/// Which of two groups is the real one only people know.
+fn of_twin(rollout: &Rollout, step: StepId) -> Advice {
+    let cluster = &rollout.plan.bound.cluster_id;
+    Advice::person(format!(
+        "if this group is the copy: switch all of it off; if it is the original: switch the copy off, take group {cluster} out of \
+         the database's ledger as `lockkeeper explain twin-group` says, then lockkeeper retry {step}"
+    ))
 }
 
 /// The step that closes the database's grant, if it failed.
@@ -76,6 +89,9 @@ pub(super) fn of_halt(rollout: &Rollout, cause: &HaltCause) -> Advice {
     {
         return advice;
     }
+    if let HaltCause::TwinGroup { step } = cause {
+        return of_twin(rollout, *step);
+    }
     let failed = failed_steps(rollout).next().and_then(|id| rollout.step(id));
     if let Some(step) = failed.filter(|step| step.action.kind() == ActionKind::UpgradeDatabase) {
         return of_failed(rollout, step);
@@ -87,6 +103,7 @@ pub(super) fn of_halt(rollout: &Rollout, cause: &HaltCause) -> Advice {
         | HaltCause::NoAnswer { member, .. } => format!("bring {member}'s agent back"),
         HaltCause::OwedDiffers { key } => format!("put {key} right by hand"),
         HaltCause::Recovered { .. } => "let the lost members join anew".to_owned(),
+        HaltCause::TwinGroup { .. } => "switch the copy off".to_owned(),
     };
     Advice::person(match failed {
         Some(step) => format!("{first}, then lockkeeper retry {}", step.id),

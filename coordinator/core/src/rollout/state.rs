@@ -3,6 +3,7 @@
 use super::{
     command::{BlockedReport, HaltCause, Reply, Verdict},
     limits,
+    marks::Marks,
     trust::Trust,
 };
 use crate::{
@@ -56,6 +57,9 @@ pub struct State {
     /// The last time a person opened the boot guard, by host.
     #[serde(default)]
     pub guard_openings: BTreeMap<MemberName, Opening>,
+    /// What tells this group from a copy of all its members.
+    #[serde(default)]
+    pub marks: Arc<Marks>,
 }
 
 /// The group's identity.

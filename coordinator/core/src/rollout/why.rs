@@ -162,6 +162,9 @@ fn halt_text(cause: &super::command::HaltCause) -> String {
         H::Recovered { generation } => {
             format!("the group was recovered as generation {generation}; what was seen before is looked at anew")
         }
+        H::TwinGroup { step } => {
+            format!("step {step} was refused: another group under this name acts on the database; one of both is a copy of all members")
+        }
     }
 }
 

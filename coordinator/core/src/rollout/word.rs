@@ -58,6 +58,8 @@ words! {
     BadPlan = "bad-plan";
     /// The group was recovered without its quorum; everything is looked at anew.
     Recovered = "recovered";
+    /// Another group under the same name has acted on a database; one of both is a copy.
+    TwinGroup = "twin-group";
     /// A rolling plan would leave fewer members in a balancer than the capacity floor.
     CapacityFloor = "capacity-floor";
     /// A restore would give up rows that nobody accepted to lose.

@@ -84,11 +84,13 @@ pub enum DatabaseCode {
     BackupMixed,
     /// A backup set was not proven in this rollout.
     BackupUnproven,
+    /// The last effect in the ledger is of another group under the same name.
+    TwinGroup,
 }
 
 impl DatabaseCode {
     /// Every code, in the order of its number.
-    pub const ALL: [DatabaseCode; 38] = [
+    pub const ALL: [DatabaseCode; 39] = [
         DatabaseCode::StaleToken,
         DatabaseCode::ForgottenNode,
         DatabaseCode::PreparedTransaction,
@@ -127,6 +129,7 @@ impl DatabaseCode {
         DatabaseCode::BackupAltered,
         DatabaseCode::BackupMixed,
         DatabaseCode::BackupUnproven,
+        DatabaseCode::TwinGroup,
     ];
 
     /// The code as it is shown, and the name of its page.
@@ -170,6 +173,7 @@ impl DatabaseCode {
             DatabaseCode::BackupAltered => "LK5236",
             DatabaseCode::BackupMixed => "LK5237",
             DatabaseCode::BackupUnproven => "LK5238",
+            DatabaseCode::TwinGroup => "LK5239",
         }
     }
 
@@ -214,6 +218,7 @@ impl DatabaseCode {
             DatabaseCode::BackupAltered => "backup-altered",
             DatabaseCode::BackupMixed => "backup-mixed",
             DatabaseCode::BackupUnproven => "backup-unproven",
+            DatabaseCode::TwinGroup => "twin-group",
         }
     }
 
@@ -268,7 +273,8 @@ impl DatabaseCode {
             | DatabaseCode::BackupTruncated
             | DatabaseCode::BackupAltered
             | DatabaseCode::BackupMixed
-            | DatabaseCode::BackupUnproven => None,
+            | DatabaseCode::BackupUnproven
+            | DatabaseCode::TwinGroup => None,
         }
     }
 
@@ -307,8 +313,12 @@ impl From<Refusal> for Failure {
 }
 
 impl Refusal {
-    /// As the answer of a look before the effect: blocked when somebody else can mend it, otherwise unknown.
+    /// As the answer of a look before the effect: blocked when somebody else can mend it, refused by name where another
+    /// group acts, otherwise unknown.
     pub fn into_precheck(self) -> Precheck {
+        if self.code == DatabaseCode::TwinGroup {
+            return Precheck::Refused(self.into());
+        }
         match self.code.remedy() {
             Some(remedy) => Precheck::Blocked(Blocked {
                 code: self.code.as_str().to_owned(),
@@ -370,6 +380,9 @@ mod tests {
         for code in DatabaseCode::ALL {
             match (code.remedy(), code.refuse("x").into_precheck()) {
                 (Some(_), Precheck::Blocked(blocked)) => assert_eq!(blocked.code, code.as_str()),
+                (None, Precheck::Refused(failure)) if code == DatabaseCode::TwinGroup => {
+                    assert_eq!(failure.code, code.as_str());
+                }
                 (None, Precheck::Unknown(text)) => assert!(text.starts_with(code.as_str())),
                 (remedy, answer) => panic!("{code}: {remedy:?} {answer:?}"),
             }

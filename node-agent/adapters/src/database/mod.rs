@@ -59,6 +59,12 @@ pub trait DatabaseAdapter: Send + Sync {
     /// not asked). Changes nothing; instances that do not answer do not matter as long as the one that takes writes does.
     async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure>;
 
+    /// Refuses where the last effect in the ledger is none of this group's log. Changes nothing.
+    async fn look_group(&self, work: &Work) -> Answer<()>;
+
+    /// As [`DatabaseAdapter::look_group`], and marks this effect as the last one, in one act.
+    async fn mark_group(&self, work: &Work) -> Answer<()>;
+
     /// Reads the schema's version and judges it. `ended_well`: the upgrade tool's exit was a success.
     async fn judge(&self, probe: &SchemaJudge, ended_well: bool) -> Result<(Judgement, String), Failure> {
         let value = self.query_value(&probe.query).await?;

@@ -4,7 +4,10 @@
 //! Acts that shut are allowed whenever they cannot harm; acts that open are the checked ones.
 
 use crate::database::{Answer, DatabaseCode};
-use lockkeeper_core::ids::{ClusterId, RolloutId, Token};
+use lockkeeper_core::{
+    ids::{ClusterId, DatabaseName, RolloutId, Token},
+    rollout::{Mark, Marks},
+};
 
 /// Where a grant stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,8 @@ pub struct LedgerRows {
     pub grants: Vec<GrantRow>,
     /// At most one door a group.
     pub doors: Vec<DoorRow>,
+    /// The last effect of each group.
+    pub marks: Vec<(ClusterId, Mark)>,
 }
 
 impl LedgerRows {
@@ -264,6 +269,32 @@ impl LedgerRows {
         }
     }
 
+    /// Whether this group may act as the one it is known as here, and with which mark; none if the ledger needs no other.
+    ///
+    /// A ledger that knows nothing of the group, or an earlier effect of it, is a new one or was taken back, and is raised.
+    /// A generation is made by a person who answers for it that the one before is off.
+    pub fn may_act(
+        &self,
+        group: &ClusterId,
+        database: &DatabaseName,
+        marks: &Marks,
+        token: Token,
+    ) -> Answer<Option<Mark>> {
+        let newest = marks.newest(database);
+        let Some((_, last)) = self.marks.iter().find(|(of, _)| of == group) else { return Ok(newest) };
+        if marks.knows(last) {
+            return Ok(newest.filter(|newest| newest.token > last.token));
+        }
+        let mine = newest.map_or(token, |newest| newest.token).generation;
+        if last.token.generation < mine {
+            return Ok(newest);
+        }
+        Err(DatabaseCode::TwinGroup.refuse(format!(
+            "the last effect of group {group} on {database} was {last}, and this group's log never handed that out: another \
+             group under the same name acts here, and one of both is a copy of all members"
+        )))
+    }
+
     /// Refuses while another group holds a grant or the door, by its name.
     pub fn nobody_else(&self, group: &ClusterId) -> Answer<()> {
         if let Some(row) = self.grants.iter().find(|row| row.group != *group && row.is_not_closed()) {
@@ -303,6 +334,18 @@ impl GrantRow {
             GrantState::Closed => false,
         }
     }
+}
+
+/// A mark's nonce in a ledger: neither engine has unsigned numbers.
+pub fn nonce_word(nonce: u64) -> String {
+    format!("{nonce:016x}")
+}
+
+/// Reads a mark's nonce.
+pub fn parse_nonce(text: &str) -> Answer<u64> {
+    u64::from_str_radix(text, 16).map_err(|_| {
+        DatabaseCode::Ledger.refuse(format!("the ledger holds {text:?} for the nonce of a mark"))
+    })
 }
 
 #[cfg(test)]

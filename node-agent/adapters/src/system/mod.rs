@@ -15,6 +15,7 @@ mod release;
 mod run;
 mod service;
 mod timed;
+mod twin;
 mod upgrade;
 
 pub use attempt::{AttemptDir, Note};
@@ -121,6 +122,9 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Host for SystemHost {
     async fn precheck(&self, work: &Work) -> Precheck {
+        if let Some(refused) = self.look_for_twin(work).await {
+            return refused;
+        }
         match &work.action {
             Action::StageRelease(step) => looked(release::look_staged(step).await),
             Action::SwitchRelease(step) => looked(release::look_switched(work, step)),
@@ -147,6 +151,7 @@ impl Host for SystemHost {
     }
 
     async fn perform(&self, work: &Work, started: &(dyn Fn(Unit) + Send + Sync)) -> Result<(), Failure> {
+        self.mark_effect(work).await?;
         let attempt = self.attempt(work);
         match &work.action {
             Action::StageRelease(step) => attempt.noting(release::stage(step)).await,

@@ -67,7 +67,8 @@ impl<H: Host> Host for Timed<H> {
             | Precheck::Ready { .. }
             | Precheck::Mismatch { .. }
             | Precheck::Unknown(_)
-            | Precheck::Blocked(_)) => other,
+            | Precheck::Blocked(_)
+            | Precheck::Refused(_)) => other,
         }
     }
 
@@ -159,6 +160,7 @@ mod tests {
             captured: None,
             grants: BTreeMap::new(),
             owes: None,
+            marks: Arc::default(),
         }
     }
 

@@ -394,3 +394,59 @@ async fn a_check_may_set_servers_and_changes_none() {
     spec.servers.insert(member("n3"), "n3".into());
     assert!(ask(&spec).await.is_err_and(|why| why.contains("n3")));
 }
+
+/// A balancer knows no tokens: which of two groups may work it, the ledger of the database says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_whole_group_drains_and_admits_nothing() {
+    let (n1, n2) = pair().await;
+    let front = Front::start(2, n1.address, n2.address).await;
+    let host = host(&front.data());
+    let database = lockkeeper_core::ids::DatabaseName::new("main").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("main.db", directory.path().join("current")).unwrap();
+    let spec = lockkeeper_core::cluster::DatabaseSpec {
+        engine: lockkeeper_core::cluster::Engine::Sqlite,
+        instances: vec![directory.path().to_string_lossy().into_owned()],
+        name: "main".into(),
+        admin: None,
+        tls: None,
+        door: lockkeeper_core::cluster::Door::PathPerEpoch,
+        owner: String::new(),
+        infrastructure: Vec::new(),
+        backups: String::new(),
+        executors: Vec::new(),
+    };
+    let of_group = |work: Work, nonces: &[u64]| {
+        let mut targets = (*work.targets).clone();
+        targets.databases.insert(database.clone(), spec.clone());
+        let mut marks = lockkeeper_core::rollout::Marks::default();
+        for (index, nonce) in (10..).zip(nonces) {
+            let token =
+                lockkeeper_core::ids::Token { index: lockkeeper_core::ids::LogIndex(index), ..work.token };
+            marks.add([&database], lockkeeper_core::rollout::Mark { token, nonce: *nonce });
+        }
+        Work { targets: Arc::new(targets), marks: marks.into(), ..work }
+    };
+    // Copied after the first effect; the original went on.
+    carry_out(&host, &of_group(front.drain(100), &[1])).await.unwrap();
+    carry_out(&host, &of_group(front.admit("ready"), &[1, 2])).await.unwrap();
+    let copy = of_group(front.drain(100), &[1, 3]);
+    let Precheck::Refused(refusal) = host.precheck(&copy).await else { panic!("the look lets it pass") };
+    assert_eq!(refusal.code, "LK5239");
+    for work in [copy, of_group(front.admit("ready"), &[1, 3])] {
+        assert_eq!(host.perform(&work, &|_| {}).await.unwrap_err().code, "LK5239");
+    }
+    let n1_now = front.balancer().read("n1").await.unwrap();
+    assert_eq!(n1_now.admin, Admin::Ready, "the original's last word stands");
+    carry_out(&host, &of_group(front.drain(100), &[1, 2, 4])).await.unwrap();
+
+    // Who cannot ask does not act either.
+    let away = directory.path().with_extension("away");
+    std::fs::rename(directory.path(), &away).unwrap();
+    let admit = of_group(front.admit("ready"), &[1, 2, 4, 5]);
+    assert!(host.perform(&admit, &|_| {}).await.is_err());
+    assert_eq!(front.balancer().read("n1").await.unwrap().admin, Admin::Maint);
+    std::fs::rename(&away, directory.path()).unwrap();
+    carry_out(&host, &admit).await.unwrap();
+    drop(n2);
+}

@@ -89,6 +89,7 @@ pub fn work(action: Action) -> Work {
         captured: None,
         grants: BTreeMap::new(),
         owes: None,
+        marks: Arc::default(),
     }
 }
 
@@ -107,7 +108,10 @@ pub async fn carry_out(host: &SystemHost, work: &Work) -> Result<Done, Failure> 
         Precheck::AlreadyDone(done) => return Ok(done),
         Precheck::Running(unit) => host.adopt(work, &unit).await?,
         Precheck::Ready { .. } => host.perform(work, &|_| {}).await?,
-        other @ (Precheck::Mismatch { .. } | Precheck::Unknown(_) | Precheck::Blocked(_)) => {
+        other @ (Precheck::Mismatch { .. }
+        | Precheck::Unknown(_)
+        | Precheck::Blocked(_)
+        | Precheck::Refused(_)) => {
             panic!("not ready: {other:?}")
         }
     }

@@ -137,3 +137,43 @@ async fn servers_that_do_not_answer_and_logins_that_do_not_fit_have_codes() {
     }
     assert_eq!(good.query_value("select count(*) from record").await.unwrap(), "500");
 }
+
+fn marked(
+    rollout: &Rollout,
+    what: Do,
+    at: lockkeeper_core::ids::Token,
+    marks: &[(u64, u64)],
+) -> lockkeeper_agent::host::Work {
+    let mut made = lockkeeper_core::rollout::Marks::default();
+    for (index, nonce) in marks {
+        made.add([&main_database()], lockkeeper_core::rollout::Mark { token: token(*index), nonce: *nonce });
+    }
+    lockkeeper_agent::host::Work { marks: made.into(), ..rollout.work("n1", what, at) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_groups_with_one_name_only_the_first_to_act_goes_on() {
+    let bed = Bed::new();
+    let adapter = bed.adapter("n1");
+    let mut rollout = Rollout::new("c-1");
+    let original = marked(&rollout, Do::Shut, token(14), &[(10, 7), (14, u64::MAX)]);
+    let copy = marked(&rollout, Do::Shut, token(14), &[(10, 7), (14, 2)]);
+    adapter.look_group(&copy).await.unwrap();
+    // Both at once: the row's lock lets one after the other, and the other is refused.
+    let (first, second) = tokio::join!(adapter.mark_group(&original), adapter.mark_group(&copy));
+    let refusals = [&first, &second].into_iter().filter(|answer| answer.is_err()).count();
+    assert_eq!(refusals, 1, "{first:?} {second:?}");
+    let (winner, loser) = if first.is_ok() { (&original, &copy) } else { (&copy, &original) };
+    adapter.mark_group(winner).await.unwrap();
+    for answer in [adapter.look_group(loser).await, adapter.mark_group(loser).await] {
+        assert_eq!(answer.unwrap_err().code.as_str(), "LK5239");
+    }
+    // Acts of the ledger go on beside it.
+    rollout.step(&adapter, "n1", Do::Shut, token(14)).await;
+    adapter.mark_group(winner).await.unwrap();
+
+    // The way out that `explain twin-group` shows.
+    bed.server.sql("lockkeeper", "delete from ledger_1.mark where grp = 'c-1'");
+    adapter.mark_group(loser).await.unwrap();
+    assert_eq!(adapter.mark_group(winner).await.unwrap_err().code.as_str(), "LK5239");
+}

@@ -194,6 +194,7 @@ impl Rollout {
             captured: if what == Do::Open { self.captured.clone() } else { None },
             grants: self.grants.clone(),
             owes: None,
+            marks: Arc::default(),
         }
     }
 
@@ -222,6 +223,7 @@ pub async fn refused(adapter: &dyn DatabaseAdapter, work: &Work) -> String {
     match adapter.precheck(work).await {
         Precheck::Blocked(blocked) => blocked.code,
         Precheck::Unknown(text) => text.split(' ').next().unwrap_or_default().to_owned(),
+        Precheck::Refused(failure) => failure.code,
         other => panic!("{other:?}"),
     }
 }

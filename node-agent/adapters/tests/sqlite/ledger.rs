@@ -67,3 +67,62 @@ async fn a_query_must_answer_one_value() {
     assert_eq!(adapter.query_value("delete from record returning 1").await.unwrap_err().code, "LK5218");
     assert_eq!(adapter.query_value("select count(*) from record").await.unwrap(), "3");
 }
+
+fn marked(
+    rollout: &Rollout,
+    what: Do,
+    at: lockkeeper_core::ids::Token,
+    marks: &[(u64, u64)],
+) -> lockkeeper_agent::host::Work {
+    let mut made = lockkeeper_core::rollout::Marks::default();
+    for (index, nonce) in marks {
+        made.add([&main_database()], lockkeeper_core::rollout::Mark { token: token(*index), nonce: *nonce });
+    }
+    lockkeeper_agent::host::Work { marks: made.into(), ..rollout.work("n1", what, at) }
+}
+
+#[tokio::test]
+async fn of_two_groups_with_one_name_only_the_first_to_act_goes_on() {
+    let bed = Bed::new();
+    let adapter = bed.adapter();
+    let rollout = Rollout::new("c-1");
+    // Both have handed out the same step at the same place of their logs.
+    let original = marked(&rollout, Do::Shut, token(14), &[(10, 7), (14, 1)]);
+    let copy = marked(&rollout, Do::Shut, token(14), &[(10, 7), (14, 2)]);
+    adapter.look_group(&copy).await.unwrap();
+    adapter.mark_group(&original).await.unwrap();
+    adapter.look_group(&original).await.unwrap();
+    for answer in [adapter.look_group(&copy).await, adapter.mark_group(&copy).await] {
+        assert_eq!(answer.unwrap_err().code.as_str(), "LK5239");
+    }
+    // However long its log grows.
+    let later = marked(&rollout, Do::Shut, token(900), &[(10, 7), (14, 2), (900, 3)]);
+    assert_eq!(adapter.mark_group(&later).await.unwrap_err().code.as_str(), "LK5239");
+    let last = "select generation || '.' || idx || '/' || nonce || ' ' || member from mark_1";
+    let found: String = rusqlite::Connection::open(bed.file("ledger.db"))
+        .unwrap()
+        .query_row(last, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(found, "1.14/0000000000000001 n1");
+    adapter.mark_group(&marked(&rollout, Do::Open, token(20), &[(14, 1), (20, 5)])).await.unwrap();
+
+    // The way out that `explain twin-group` shows.
+    bed.sql("ledger.db", "delete from mark_1 where grp = 'c-1'");
+    adapter.mark_group(&later).await.unwrap();
+    assert_eq!(adapter.mark_group(&original).await.unwrap_err().code.as_str(), "LK5239");
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_taken_back_is_raised() {
+    let bed = Bed::new();
+    let adapter = bed.adapter();
+    let rollout = Rollout::new("c-1");
+    adapter.mark_group(&marked(&rollout, Do::Shut, token(10), &[(10, 7)])).await.unwrap();
+    std::fs::copy(bed.file("ledger.db"), bed.file("kept.db")).unwrap();
+    let now = marked(&rollout, Do::Open, token(20), &[(10, 7), (20, 8)]);
+    adapter.mark_group(&now).await.unwrap();
+    std::fs::rename(bed.file("kept.db"), bed.file("ledger.db")).unwrap();
+    adapter.mark_group(&now).await.unwrap();
+    let before = marked(&rollout, Do::Open, token(20), &[(10, 7), (20, 9)]);
+    assert_eq!(adapter.mark_group(&before).await.unwrap_err().code.as_str(), "LK5239", "it was raised");
+}

@@ -52,6 +52,7 @@ fn events() -> Vec<Event> {
         Event::Saw(Precheck::Mismatch { expected: "a".into(), found: "b".into() }),
         Event::Saw(Precheck::Unknown("no answer".into())),
         Event::Saw(Precheck::Blocked(blocked("a"))),
+        Event::Saw(Precheck::Refused(failure())),
         Event::Told(true),
         Event::Told(false),
         Event::Rested,

@@ -5,11 +5,13 @@ use crate::{
     ids::{Attempt, DatabaseName, MemberName, RolloutId, StepId, Token},
     plan::{ActionKind, SharedTarget, Step, Who},
     rollout::{
+        marks::Mark,
         rejection::Rejection,
         state::{GrantState, Rollout, State, Status, StepPhase, StepRecord},
         survey::{Frontier, Runs},
     },
 };
+use std::sync::Arc;
 
 pub(super) fn assign(
     state: &mut State,
@@ -58,6 +60,12 @@ pub(super) fn assign(
     record.phase = StepPhase::Assigned { member: member.clone(), token, at: at.time, blocked: None };
     let text = format!("{} {} handed to {member}, token {token}", step.action.kind(), step.target);
     rollout.note(at.index, at.time, Some(id), text);
+    if step.target.shared().is_some() {
+        // Also where the step carries its grant's older token: every effect has a mark of its own.
+        let (plan, token) = (rollout.plan.clone(), Token { generation: rollout.generation, index: at.index });
+        let mark = Mark::new(token, &state.audit, at.id);
+        Arc::make_mut(&mut state.marks).add(plan.targets.databases.keys(), mark);
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     audit::AuditEntry,
     identity::{Actor, Right},
-    ids::{LogIndex, RolloutId},
+    ids::{LogIndex, RequestId, RolloutId},
     plant::{self, Plant},
     time::LogTime,
 };
@@ -42,6 +42,7 @@ pub(super) use takeover::{Way, may_regrant, may_take_over};
 pub(super) struct At<'a> {
     index: LogIndex,
     time: LogTime,
+    id: &'a RequestId,
     actor: Option<&'a Actor>,
     trace: &'a str,
 }
@@ -61,7 +62,13 @@ pub fn apply_audited(state: &mut State, index: LogIndex, envelope: &Envelope) ->
     if plant::is(Plant::ApplyDrifts) && plant::now_and_then() {
         state.audit.count += 1;
     }
-    let at = At { index, time: state.time, actor: envelope.actor.as_ref(), trace: &envelope.trace };
+    let at = At {
+        index,
+        time: state.time,
+        id: &envelope.id,
+        actor: envelope.actor.as_ref(),
+        trace: &envelope.trace,
+    };
     let reply = match change(state, &at, &envelope.command) {
         Ok(rollout) => Reply::Applied { index, rollout },
         Err(rejection) => Reply::Rejected(rejection),

@@ -6,6 +6,7 @@ use crate::{
     rollout::{
         command::{AttemptRef, BlockedReport, HaltCause, OutcomeResult},
         limits,
+        marks::TWIN_GROUP,
         rejection::Rejection,
         state::{GrantState, OwedState, Rollout, State, Status, StepPhase},
         word::Word,
@@ -130,6 +131,14 @@ fn failed(rollout: &mut Rollout, at: &At<'_>, step: &Step, code: &str, phase: St
     {
         // The attempt is over, so its way in is taken away whatever is decided next.
         grant.state = GrantState::Closing;
+    }
+    if code == TWIN_GROUP {
+        // Said in the place of an earlier cause: until a person has settled which group is the real one, nothing else
+        // helps, and trying again by itself cannot.
+        let cause = HaltCause::TwinGroup { step: step.id };
+        rollout.note(at.index, at.time, None, format!("HALT: {}", cause.code()));
+        rollout.status = Status::Halted { cause, since: at.time };
+        return;
     }
     if step.grant.is_none() && !step.irreversible && rollout.failures <= rollout.plan.policy.max_failures {
         set(rollout, step, StepPhase::Pending);

@@ -118,6 +118,7 @@ enum HaltV1 {
     NoAnswer { member: String, step: u32 },
     OwedDiffers { key: String },
     Recovered { generation: u64 },
+    TwinGroup { step: u32 },
 }
 
 impl EnvelopeV1 {
@@ -256,6 +257,7 @@ impl HaltV1 {
             HaltCause::NoAnswer { member, step } => HaltV1::NoAnswer { member: member.into(), step: step.0 },
             HaltCause::OwedDiffers { key } => HaltV1::OwedDiffers { key: key.0 },
             HaltCause::Recovered { generation } => HaltV1::Recovered { generation: generation.0 },
+            HaltCause::TwinGroup { step } => HaltV1::TwinGroup { step: step.0 },
         }
     }
 
@@ -269,6 +271,7 @@ impl HaltV1 {
             HaltV1::NoAnswer { member: m, step } => HaltCause::NoAnswer { member: member(&m)?, step: StepId(step) },
             HaltV1::OwedDiffers { key } => HaltCause::OwedDiffers { key: OwedKey(key) },
             HaltV1::Recovered { generation } => HaltCause::Recovered { generation: Generation(generation) },
+            HaltV1::TwinGroup { step } => HaltCause::TwinGroup { step: StepId(step) },
         })
     }
 }

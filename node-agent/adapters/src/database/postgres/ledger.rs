@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     database::{Answer, DatabaseCode},
-    door::ledger::{DoorRow, DoorState, GrantRow, GrantState, LedgerRows},
+    door::ledger::{DoorRow, DoorState, GrantRow, GrantState, LedgerRows, nonce_word, parse_nonce},
 };
-use lockkeeper_core::ids::{ClusterId, Generation, LogIndex, RolloutId, Token};
+use lockkeeper_core::{
+    ids::{ClusterId, Generation, LogIndex, RolloutId, Token},
+    rollout::Mark,
+};
 use std::collections::BTreeSet;
 use tokio_postgres::{error::SqlState, types::ToSql};
 
@@ -37,6 +40,11 @@ create table if not exists ledger_1.upgrade_grant (
 create table if not exists ledger_1.door (
     system text not null, database text not null, grp text not null,
     generation bigint not null, idx bigint not null, state text not null, captured text not null,
+    changed timestamptz not null default clock_timestamp(),
+    primary key (system, database, grp));
+create table if not exists ledger_1.mark (
+    system text not null, database text not null, grp text not null,
+    generation bigint not null, idx bigint not null, nonce text not null, member text not null,
     changed timestamptz not null default clock_timestamp(),
     primary key (system, database, grp));
 create table if not exists ledger_1.audit (
@@ -291,7 +299,7 @@ impl<'s> Act<'s> {
         Ok(())
     }
 
-    /// Goes on with the database that is called `name` now: grants and door follow it, with the door as `row` says.
+    /// Goes on with the database that is called `name` now: grants, door and mark follow it, with the door as `row` says.
     /// What was called so before keeps nothing but its audit.
     pub async fn follow(&self, name: &str, row: &DoorRow) -> Answer<()> {
         self.put_door(row).await?;
@@ -309,12 +317,35 @@ impl<'s> Act<'s> {
                 &values,
             )
             .await?;
-        for table in ["upgrade_grant", "door"] {
+        for table in ["upgrade_grant", "door", "mark"] {
             let moved =
                 format!("update ledger_1.{table} set database = $3 where system = $1 and database = $2");
             self.session.rows(&moved, &values).await?;
         }
         Ok(())
+    }
+
+    /// Writes the group's last effect and ends the act.
+    pub async fn mark(self, group: &ClusterId, member: &str, mark: Mark) -> Answer<()> {
+        self.session
+            .rows(
+                "insert into ledger_1.mark (system, database, grp, generation, idx, nonce, member)
+                 values ($1, $2, $3, $4, $5, $6, $7)
+                 on conflict (system, database, grp)
+                 do update set generation = excluded.generation, idx = excluded.idx, nonce = excluded.nonce,
+                               member = excluded.member, changed = clock_timestamp()",
+                &[
+                    &self.place.system,
+                    &self.place.database,
+                    &group.0,
+                    &number(mark.token.generation.0)?,
+                    &number(mark.token.index.0)?,
+                    &nonce_word(mark.nonce),
+                    &member,
+                ],
+            )
+            .await?;
+        self.session.run("commit").await
     }
 
     /// Writes what is done, by whom, and ends the act.
@@ -408,7 +439,19 @@ async fn rows(session: &Session, place: &Place) -> Answer<LedgerRows> {
             &[&place.system, &place.database],
         )
         .await?;
+    let marks = session
+        .rows(
+            "select grp, generation::text, idx::text, nonce
+             from ledger_1.mark where system = $1 and database = $2 order by grp",
+            &[&place.system, &place.database],
+        )
+        .await?;
     let mut found = LedgerRows::default();
+    for row in marks {
+        let [group, generation, index, nonce] = texts(row)?;
+        let mark = Mark { token: token(&generation, &index)?, nonce: parse_nonce(&nonce)? };
+        found.marks.push((ClusterId(group), mark));
+    }
     for row in grants {
         let [group, generation, index, rollout, member, state, timeline] = texts(row)?;
         found.grants.push(GrantRow {

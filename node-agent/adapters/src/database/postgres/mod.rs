@@ -286,6 +286,26 @@ impl DatabaseAdapter for Postgres {
         Ok(self.foreign().await?)
     }
 
+    async fn look_group(&self, work: &Work) -> Answer<()> {
+        let (found, _) = self.find_answering().await?;
+        let rows = ledger::look(&found.primary, &found.place).await?;
+        rows.may_act(&work.cluster, &self.name, &work.marks, work.token).map(drop)
+    }
+
+    async fn mark_group(&self, work: &Work) -> Answer<()> {
+        if work.marks.newest(&self.name).is_none() {
+            return self.look_group(work).await;
+        }
+        let (found, _) = self.find_answering().await?;
+        let server = found.primary.into_ledger(&found.login).await?;
+        let act = ledger::Act::begin(&server, &found.place, &self.spec.name).await?;
+        match act.rows.may_act(&work.cluster, &self.name, &work.marks, work.token)? {
+            Some(mark) => act.mark(&work.cluster, work.me.as_str(), mark).await,
+            // Ending the session ends the act.
+            None => Ok(()),
+        }
+    }
+
     async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {
         let (login, instances) = (self.login().await?, self.instances()?);
         let mut silent = None;

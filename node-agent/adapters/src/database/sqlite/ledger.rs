@@ -3,10 +3,13 @@
 use super::place::Place;
 use crate::{
     database::{Answer, DatabaseCode, Refusal},
-    door::ledger::{DoorRow, DoorState, GrantRow, GrantState, LedgerRows},
+    door::ledger::{DoorRow, DoorState, GrantRow, GrantState, LedgerRows, nonce_word, parse_nonce},
 };
 use lockkeeper_agent::host::Work;
-use lockkeeper_core::ids::{ClusterId, Generation, LogIndex, RolloutId, Token};
+use lockkeeper_core::{
+    ids::{ClusterId, Generation, LogIndex, RolloutId, Token},
+    rollout::Mark,
+};
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,6 +29,9 @@ create table if not exists door_1 (
     primary key (stem, grp)) strict;
 create table if not exists fenced_1 (stem text not null, file text not null, mark text not null,
     changed text not null default current_timestamp, primary key (stem, file)) strict;
+create table if not exists mark_1 (
+    stem text not null, grp text not null, generation integer not null, idx integer not null, nonce text not null,
+    member text not null, changed text not null default current_timestamp, primary key (stem, grp)) strict;
 create table if not exists audit_1 (
     id integer primary key autoincrement, at text not null default current_timestamp, stem text not null,
     grp text not null, generation integer not null, idx integer not null, rollout integer not null,
@@ -120,6 +126,24 @@ impl Act<'_> {
         )
     }
 
+    /// Writes the group's last effect.
+    pub fn put_mark(&self, work: &Work, mark: Mark) -> Answer<()> {
+        self.write(
+            "insert into mark_1 (stem, grp, generation, idx, nonce, member) values (?1, ?2, ?3, ?4, ?5, ?6)
+             on conflict (stem, grp)
+             do update set generation = excluded.generation, idx = excluded.idx, nonce = excluded.nonce,
+                           member = excluded.member, changed = current_timestamp",
+            params![
+                self.place.stem,
+                work.cluster.0,
+                number(mark.token.generation.0)?,
+                number(mark.token.index.0)?,
+                nonce_word(mark.nonce),
+                work.me.as_str()
+            ],
+        )
+    }
+
     /// Remembers how far a file was written when it was fenced.
     pub fn put_fenced(&self, file: &str, mark: &str) -> Answer<()> {
         self.write(
@@ -207,7 +231,16 @@ fn rows(connection: &Connection, place: &Place) -> Answer<LedgerRows> {
         &place.stem,
         |row| Ok((group(row)?, row.get::<_, String>(3)?, row.get(4)?, row.get(5)?)),
     )?;
+    let marks = collect(
+        connection,
+        "select grp, generation, idx, nonce from mark_1 where stem = ?1 order by grp",
+        &place.stem,
+        |row| Ok((group(row)?, row.get::<_, String>(3)?)),
+    )?;
     let mut found = LedgerRows::default();
+    for ((group, token), nonce) in marks {
+        found.marks.push((group, Mark { token, nonce: parse_nonce(&nonce)? }));
+    }
     for ((group, token), rollout, member, state, file) in grants {
         let state = GrantState::parse(&state)?;
         found.grants.push(GrantRow {

@@ -278,6 +278,28 @@ impl DatabaseAdapter for Sqlite {
         Ok(super::blocking(move || this.foreign()).await?)
     }
 
+    async fn look_group(&self, work: &Work) -> Answer<()> {
+        self.on_files(work, |this, work| {
+            ledger::look(&this.place)?.may_act(&work.cluster, &this.name, &work.marks, work.token).map(drop)
+        })
+        .await
+    }
+
+    async fn mark_group(&self, work: &Work) -> Answer<()> {
+        if work.marks.newest(&self.name).is_none() {
+            return self.look_group(work).await;
+        }
+        self.on_files(work, |this, work| {
+            ledger::act(&this.place, |act| {
+                match act.rows.may_act(&work.cluster, &this.name, &work.marks, work.token)? {
+                    Some(mark) => act.put_mark(work, mark),
+                    None => Ok(()),
+                }
+            })
+        })
+        .await
+    }
+
     async fn before_start(&self, schema: &str) -> Result<BeforeStart, Failure> {
         let (this, schema) = (self.clone(), schema.to_owned());
         let look = super::blocking(move || {

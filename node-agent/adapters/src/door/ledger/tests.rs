@@ -53,6 +53,7 @@ fn the_same_token_again_is_the_same_act() {
     let rows = LedgerRows {
         grants: vec![grant("a", token(1, 9), GrantState::Open)],
         doors: vec![door("a", token(1, 5), DoorState::Shut)],
+        ..LedgerRows::default()
     };
     assert_eq!(rows.may_admit(&group("a"), token(1, 9)), Ok(Standing::Again));
     let rows = LedgerRows { doors: vec![door("a", token(1, 5), DoorState::Shut)], ..LedgerRows::default() };
@@ -67,6 +68,7 @@ fn a_further_grant_waits_for_the_earlier_one() {
         let rows = LedgerRows {
             grants: vec![grant("a", token(1, 9), state)],
             doors: vec![door("a", token(1, 5), DoorState::Shut)],
+            ..LedgerRows::default()
         };
         assert_eq!(code(rows.may_admit(&group("a"), token(1, 12))), DatabaseCode::GrantStillOpen);
         assert_eq!(code(rows.may_open(&group("a"), token(1, 12))), DatabaseCode::GrantStillOpen);
@@ -74,6 +76,7 @@ fn a_further_grant_waits_for_the_earlier_one() {
     let rows = LedgerRows {
         grants: vec![grant("a", token(1, 9), GrantState::Closed)],
         doors: vec![door("a", token(1, 5), DoorState::Shut)],
+        ..LedgerRows::default()
     };
     assert_eq!(rows.may_admit(&group("a"), token(1, 12)), Ok(Standing::New));
     assert_eq!(code(rows.may_admit(&group("a"), token(1, 9))), DatabaseCode::GrantClosed);
@@ -84,11 +87,13 @@ fn a_grant_is_closed_by_its_own_token_also_after_the_door_was_shut_again() {
     let rows = LedgerRows {
         grants: vec![grant("a", token(1, 9), GrantState::Open)],
         doors: vec![door("a", token(1, 11), DoorState::Shut)],
+        ..LedgerRows::default()
     };
     assert_eq!(rows.may_close(&group("a"), token(1, 9)), Ok(Standing::New));
     let rows = LedgerRows {
         grants: vec![grant("a", token(1, 9), GrantState::Closed)],
         doors: vec![door("a", token(1, 11), DoorState::Shut)],
+        ..LedgerRows::default()
     };
     assert_eq!(code(rows.may_close(&group("a"), token(1, 9))), DatabaseCode::StaleToken);
 }
@@ -116,6 +121,87 @@ fn another_group_that_is_done_does_not_block() {
     let rows = LedgerRows {
         grants: vec![grant("other", token(9, 9), GrantState::Closed)],
         doors: vec![door("other", token(9, 9), DoorState::Open)],
+        ..LedgerRows::default()
     };
     assert_eq!(rows.may_shut(&group("a"), token(1, 1)), Ok(Standing::New));
+}
+
+fn mark(generation: u64, index: u64, nonce: u64) -> Mark {
+    Mark { token: token(generation, index), nonce }
+}
+
+fn main_database() -> DatabaseName {
+    DatabaseName::new("main").unwrap()
+}
+
+fn made(marks: &[Mark]) -> Marks {
+    let mut made = Marks::default();
+    for mark in marks {
+        made.add([&main_database()], *mark);
+    }
+    made
+}
+
+fn act(last: Option<Mark>, marks: &[Mark]) -> Answer<Option<Mark>> {
+    let rows = LedgerRows {
+        marks: last.map(|last| (group("a"), last)).into_iter().collect(),
+        ..LedgerRows::default()
+    };
+    rows.may_act(&group("a"), &main_database(), &made(marks), token(1, 5))
+}
+
+#[test]
+fn a_group_goes_on_from_its_own_last_effect() {
+    let (old, new) = (mark(1, 10, 7), mark(1, 12, 8));
+    assert_eq!(act(None, &[old, new]), Ok(Some(new)), "a ledger that knows nothing is a new one");
+    assert_eq!(act(Some(old), &[old, new]), Ok(Some(new)), "an earlier one of its own is raised");
+    assert_eq!(act(Some(new), &[old, new]), Ok(None), "the same again is the same act");
+    assert_eq!(act(Some(new), &[new, mark(1, 9, 3)]), Ok(None), "and nothing ever takes it back");
+}
+
+#[test]
+fn an_effect_that_the_log_never_handed_out_is_a_twins() {
+    // A copy hands out the same step at the same index, but never with the same nonce.
+    for last in [mark(1, 12, 9), mark(1, 11, 7), mark(1, 900, 1), mark(2, 1, 7)] {
+        let refusal = act(Some(last), &[mark(1, 10, 7), mark(1, 12, 8)]).unwrap_err();
+        assert_eq!(refusal.code, DatabaseCode::TwinGroup, "{refusal}");
+        assert!(refusal.text.contains(&last.to_string()) && refusal.text.contains("group a"), "{refusal}");
+        assert_eq!(code(act(Some(last), &[])), DatabaseCode::TwinGroup, "a log without effects, too");
+    }
+}
+
+#[test]
+fn a_later_generation_is_a_persons_word_that_the_earlier_one_is_off() {
+    let last = mark(1, 900, 1);
+    assert_eq!(act(Some(last), &[mark(2, 12, 8)]), Ok(Some(mark(2, 12, 8))));
+}
+
+#[test]
+fn another_groups_mark_is_its_own_business() {
+    let rows = LedgerRows { marks: vec![(group("other"), mark(9, 9, 9))], ..LedgerRows::default() };
+    let mine = mark(1, 10, 7);
+    assert_eq!(rows.may_act(&group("a"), &main_database(), &made(&[mine]), token(1, 5)), Ok(Some(mine)));
+}
+
+#[test]
+fn a_database_that_is_called_otherwise_today_knows_the_group_still() {
+    let (old, new) = (mark(1, 10, 7), mark(1, 12, 8));
+    let renamed = DatabaseName::new("crm").unwrap();
+    let mut marks = made(&[old]);
+    marks.add([&renamed], new);
+    let rows = LedgerRows { marks: vec![(group("a"), old)], ..LedgerRows::default() };
+    assert_eq!(rows.may_act(&group("a"), &renamed, &marks, token(1, 5)), Ok(Some(new)));
+}
+
+#[test]
+fn the_core_knows_the_code_of_the_refusal() {
+    assert_eq!(DatabaseCode::TwinGroup.as_str(), lockkeeper_core::rollout::marks::TWIN_GROUP);
+}
+
+#[test]
+fn a_nonce_is_read_as_it_was_written() {
+    for nonce in [0, 1, u64::MAX, 0x8000_0000_0000_0000] {
+        assert_eq!(parse_nonce(&nonce_word(nonce)), Ok(nonce));
+    }
+    assert_eq!(code(parse_nonce("-1")), DatabaseCode::Ledger);
 }
