@@ -106,11 +106,11 @@ async fn end(site: &mut KillSite, to: &str) -> Result<(Value, Vec<String>)> {
         match rollout["state"].as_str() {
             Some("completed") if rollout["to"] == to && seen["stale"] == false => return Ok((seen, helped)),
             Some("halted") if rollout["to"] == to => {
-                if let Some(help) = remedy(rollout) {
+                if let Some((help, text)) = remedy(rollout) {
                     let words: Vec<&str> = help.split_whitespace().skip(1).collect();
                     // Refused when it was overtaken; what is needed then is seen next time.
                     let ran = site.group.run(&words)?;
-                    helped.push(format!("{help} ({})", ran.code));
+                    helped.push(format!("{help} ({}), as {text}", ran.code));
                     ensure!(helped.len() < 20, "people had to help too often: {helped:?}");
                 }
             }
@@ -121,10 +121,11 @@ async fn end(site: &mut KillSite, to: &str) -> Result<(Value, Vec<String>)> {
     bail!("it did not end: {last:#}")
 }
 
-/// The first line a person is told to write.
-fn remedy(rollout: &Value) -> Option<String> {
-    let lines = rollout["why"].as_array()?.iter().filter_map(|why| why["remedy"].as_str());
-    lines.filter(|line| line.starts_with("lockkeeper ")).map(str::to_owned).next()
+/// The first line a person is told to write, and why.
+fn remedy(rollout: &Value) -> Option<(String, String)> {
+    let text = |why: &Value, key: &str| why[key].as_str().unwrap_or_default().to_owned();
+    let mut lines = rollout["why"].as_array()?.iter().map(|why| (text(why, "remedy"), text(why, "text")));
+    lines.find(|(line, _)| line.starts_with("lockkeeper "))
 }
 
 async fn kill_at(client: OperatorClient, entry: u64, pid: rustix::process::Pid) -> Result<()> {

@@ -60,7 +60,26 @@ pub fn print(count: usize) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{collections::BTreeSet, net::TcpListener};
+    use std::{
+        collections::BTreeSet,
+        net::TcpListener,
+        time::{Duration, Instant},
+    };
+
+    /// A process that another test starts has, between fork and exec, what was closed here still open.
+    const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
+    fn listen(address: SocketAddr) -> TcpListener {
+        let begun = Instant::now();
+        loop {
+            match TcpListener::bind(address) {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && begun.elapsed() < CLOSED_WITHIN => {
+                    std::thread::yield_now();
+                }
+                bound => return bound.unwrap(),
+            }
+        }
+    }
 
     #[test]
     fn reserved_ports_differ_and_can_be_listened_at() {
@@ -70,7 +89,7 @@ mod tests {
         for address in addresses {
             // A server that ends and starts again finds its port as before.
             for _ in 0..2 {
-                let listener = TcpListener::bind(address).unwrap();
+                let listener = listen(address);
                 std::net::TcpStream::connect(address).unwrap();
                 assert!(hold(address).is_err(), "somebody listens there");
                 drop(listener);
