@@ -162,6 +162,11 @@ async fn certificates_are_renewed_and_identities_revoked_while_agents_run() -> R
     Ok(())
 }
 
+/// Tokens made while an authority is rolled over: fewer than may be open at a time.
+const TOKENS: u32 = 120;
+/// Between two of them, so that they last for the whole roll-over, which takes some seconds.
+const PACE: Duration = Duration::from_millis(50);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_is_rolled_over_while_commands_are_committed() -> Result<()> {
     let group = Loopback::start(&["n1", "n2", "n3"])?;
@@ -183,7 +188,7 @@ async fn an_authority_is_rolled_over_while_commands_are_committed() -> Result<()
         // Commits by turns through the context that learned the new root and the one that did not.
         let busy = scope.spawn(|| -> Result<u32> {
             let mut count = 0;
-            while !done.load(Ordering::SeqCst) {
+            while !done.load(Ordering::SeqCst) && count < TOKENS {
                 let member = format!("x{count}");
                 if count % 2 == 0 {
                     group.must(&["token", "create", &member])?;
@@ -191,6 +196,7 @@ async fn an_authority_is_rolled_over_while_commands_are_committed() -> Result<()
                     group.must(&["--context", &old, "token", "create", &member])?;
                 }
                 count += 1;
+                std::thread::sleep(PACE);
             }
             Ok(count)
         });

@@ -121,7 +121,9 @@ fn end_of_value(value: &str) -> usize {
     let end = ["\"", "'"].iter().find_map(|quote| closed(quote)).map_or(line, |end| end.min(line));
     // A quote inside the secret itself ends it too early: then something stands behind it that has no place there.
     let rest = value.get(end..line).unwrap_or("").trim_start();
-    if rest.is_empty() || rest.starts_with([',', '}', ']', '#']) { end } else { line }
+    // With a `#` after that quote, what looks like a comment is the secret's other half; its own quote stands in there.
+    let comment = rest.split_once('#').is_some_and(|(_, comment)| comment.contains(['"', '\'']));
+    if rest.is_empty() || (rest.starts_with([',', '}', ']', '#']) && !comment) { end } else { line }
 }
 
 /// The hidden pieces of a text, without their quotes, the longest first: a reader of broken text may take a value
@@ -193,6 +195,14 @@ mod tests {
         let masked = mask(text, &first, false);
         assert_eq!(masked.chars().count(), text.chars().count());
         assert_eq!(masked, "* = 1\npassword = ********** # ü\n");
+    }
+
+    /// Found by the property of the cluster file's reader.
+    #[test]
+    fn the_half_of_a_secret_that_looks_like_a_comment_is_hidden() {
+        for text in ["password = \"\"}#hunter2\" }\n", "password = \"\" #'hunter2' \"\n", "{ password = \"x\", u = 1 } # hunter2\"\n"] {
+            assert!(!mask(text, &[], false).contains("hunter2"), "{text}");
+        }
     }
 
     #[test]
