@@ -125,7 +125,10 @@ async fn end(site: &mut KillSite, to: &str) -> Result<(Value, Vec<String>)> {
 fn remedy(rollout: &Value) -> Option<(String, String)> {
     let text = |why: &Value, key: &str| why[key].as_str().unwrap_or_default().to_owned();
     let mut lines = rollout["why"].as_array()?.iter().map(|why| (text(why, "remedy"), text(why, "text")));
-    lines.find(|(line, _)| line.starts_with("lockkeeper "))
+    let (line, text) = lines.find(|(line, _)| line.starts_with("lockkeeper "))?;
+    // What stands in brackets behind it is another way.
+    let line = line.split(" (").next().unwrap_or(&line).to_owned();
+    Some((line, text))
 }
 
 async fn kill_at(client: OperatorClient, entry: u64, pid: rustix::process::Pid) -> Result<()> {
