@@ -27,7 +27,7 @@ use lockkeeper_proto::{
     port::{Group as _, GroupError, Proposal},
     transport::{TraceParent, adopt_trace, coded_status},
 };
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument as _;
 
@@ -70,9 +70,14 @@ impl OperatorApi {
         request: Request<OperatorViewRequest>,
         show: impl Fn(&Api, &lockkeeper_proto::port::View) -> String,
     ) -> Result<Response<OperatorView>, Status> {
-        self.actor(&request, Right::Read)?;
-        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        let view = self.seen(&request).await?;
         Ok(Response::new(OperatorView { json: show(&self.0, &view) }))
+    }
+
+    /// What a reader is shown from.
+    async fn seen(&self, request: &Request<OperatorViewRequest>) -> Result<Arc<lockkeeper_proto::port::View>, Status> {
+        self.actor(request, Right::Read)?;
+        self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))
     }
 
     /// Proposes in a span of its own, so that the caller's trace goes on into the log.
@@ -147,14 +152,12 @@ impl Operator for OperatorApi {
     }
 
     async fn locks(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
-        self.actor(&request, Right::Read)?;
-        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        let view = self.seen(&request).await?;
         Ok(Response::new(OperatorView { json: self.0.locks_json(&view).await }))
     }
 
     async fn doctor(&self, request: Request<OperatorViewRequest>) -> Result<Response<OperatorView>, Status> {
-        self.actor(&request, Right::Read)?;
-        let view = self.0.view(request.get_ref().linearizable).await.map_err(|e| group_status(&e))?;
+        let view = self.seen(&request).await?;
         Ok(Response::new(OperatorView { json: self.0.doctor_json(&view).await }))
     }
 
