@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -118,13 +117,13 @@ impl Loopback {
     pub fn found(names: &[&str]) -> Result<Self> {
         let mut group = Self { agents: Vec::new(), binary: binary()?, directory: tempfile::tempdir()? };
         fs::create_dir(group.path().join("home"))?;
-        // All at once, so that no two get the same.
-        let ports: Vec<TcpListener> =
-            names.iter().map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-        for (name, port) in names.iter().zip(&ports) {
+        // All at once, so that no two get the same; below those that connections of other groups take for themselves.
+        let ports = group.must(&["demo-part", "ports", "--count", &names.len().to_string()])?.stdout;
+        let ports: Vec<String> = serde_json::from_str(&ports).context("addresses")?;
+        for (name, address) in names.iter().zip(ports) {
             let agent = Agent {
                 name: (*name).to_owned(),
-                address: port.local_addr()?.to_string(),
+                address,
                 directory: group.path().join(name),
                 child: None,
             };
@@ -132,7 +131,6 @@ impl Loopback {
             fs::write(agent.config(), settings(&agent))?;
             group.agents.push(agent);
         }
-        drop(ports);
         let config = group.agents[0].config().display().to_string();
         let root = group.root().display().to_string();
         group.must(&[

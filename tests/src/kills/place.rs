@@ -15,7 +15,7 @@ pub enum Victim {
 /// One place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// As soon as the victim itself shows the rollout's so many-th entry of the log as applied.
+    /// As soon as the victim itself shows the rollout's so many-th entry of the log as applied, or its end before that.
     Entry {
         /// Counted from the entry that starts the rollout, which is 1.
         entry: u64,

@@ -4,7 +4,6 @@ use super::{
     place::{Place, Victim},
     site::{KillSite, NAMES},
 };
-use crate::bed::process::Ran;
 use anyhow::{Context, Result, bail, ensure};
 use lockkeeper_proto::{
     client::operator::{OperatorClient, ViewKind},
@@ -37,6 +36,7 @@ pub struct Ended {
 
 /// Takes the site to its next release, and kills an agent at `place`. Everything must then be as it was, one version on.
 pub async fn play(site: &mut KillSite, place: Option<Place>) -> Result<Ended> {
+    together(site).await?;
     let to = site.prepare_next()?;
     let before = site.turned()?;
     let plan = site.path().join(format!("to-{to}.plan")).display().to_string();
@@ -53,11 +53,11 @@ pub async fn play(site: &mut KillSite, place: Option<Place>) -> Result<Ended> {
             let at = if victim == Victim::Leader { leader } else { (leader + 1) % NAMES.len() };
             let pid = site.group.agents[at].pid()?;
             let client = client(site, at);
-            Some((at, tokio::spawn(kill_at(client, base + entry, pid))))
+            Some((at, tokio::spawn(kill_at(client, base + entry, to.clone(), pid))))
         }
         Some(Place::Effect { .. }) | None => None,
     };
-    let applying = command(site, &["apply", &plan, "--yes"]);
+    let applying = site.group.later(&["apply", &plan, "--yes"]);
     // The agent that was asked may have been the one that died; what it was asked is then seen in the group.
     let ran = tokio::task::spawn_blocking(applying).await??;
     ensure!(
@@ -106,7 +106,14 @@ async fn end(site: &mut KillSite, to: &str) -> Result<(Value, Vec<String>)> {
         match rollout["state"].as_str() {
             Some("completed") if rollout["to"] == to && seen["stale"] == false => return Ok((seen, helped)),
             Some("halted") if rollout["to"] == to => {
-                if let Some((help, text)) = remedy(rollout) {
+                if let Some((help, text, subject)) = remedy(rollout) {
+                    // Its start was ended with its agent, and it runs all the same: "mend the cause" is to stop it.
+                    if text.starts_with("world-differs") {
+                        for name in NAMES.iter().filter(|name| subject.contains(&format!("start-service {name}"))) {
+                            site.stop_by_hand(name)?;
+                            helped.push(format!("stop {name} by hand"));
+                        }
+                    }
                     let words: Vec<&str> = help.split_whitespace().skip(1).collect();
                     // Refused when it was overtaken; what is needed then is seen next time.
                     let ran = site.group.run(&words)?;
@@ -121,31 +128,46 @@ async fn end(site: &mut KillSite, to: &str) -> Result<(Value, Vec<String>)> {
     bail!("it did not end: {last:#}")
 }
 
-/// The first line a person is told to write, and why.
-fn remedy(rollout: &Value) -> Option<(String, String)> {
+/// The first line a person is told to write, why, and about what.
+fn remedy(rollout: &Value) -> Option<(String, String, String)> {
     let text = |why: &Value, key: &str| why[key].as_str().unwrap_or_default().to_owned();
-    let mut lines = rollout["why"].as_array()?.iter().map(|why| (text(why, "remedy"), text(why, "text")));
-    let (line, text) = lines.find(|(line, _)| line.starts_with("lockkeeper "))?;
+    let mut lines = rollout["why"].as_array()?.iter().map(|why| (text(why, "remedy"), why));
+    let (line, why) = lines.find(|(line, _)| line.starts_with("lockkeeper "))?;
     // What stands in brackets behind it is another way.
     let line = line.split(" (").next().unwrap_or(&line).to_owned();
-    Some((line, text))
+    Some((line, text(why, "text"), text(why, "subject")))
 }
 
-async fn kill_at(client: OperatorClient, entry: u64, pid: rustix::process::Pid) -> Result<()> {
+/// Until every agent hears of a leader: the last rollout's victim may just have come back.
+async fn together(site: &KillSite) -> Result<()> {
+    let begun = Instant::now();
+    for at in 0..NAMES.len() {
+        loop {
+            let seen = status(site, at).await;
+            if seen.as_ref().is_ok_and(|seen| seen["stale"] == false && seen["leader"].is_string()) {
+                break;
+            }
+            ensure!(begun.elapsed() < ROLLOUT_WITHIN, "{} is not in the group: {seen:?}", NAMES[at]);
+            sleep(OUTCOME).await;
+        }
+    }
+    Ok(())
+}
+
+/// At an entry, or at the end of the rollout to `to`: how many entries it has differs by a few, as reports of who waits do.
+async fn kill_at(client: OperatorClient, entry: u64, to: String, pid: rustix::process::Pid) -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < ROLLOUT_WITHIN {
         // What it knows itself, whatever the others know.
         let json = client.view(ViewKind::Status, false).await.context("the victim does not answer")?;
-        if applied(&serde_json::from_str(&json)?)? >= entry {
+        let seen: Value = serde_json::from_str(&json)?;
+        let ended = seen["rollout"]["state"] == "completed" && seen["rollout"]["to"] == *to;
+        if ended || applied(&seen)? >= entry {
             return Ok(kill_process(pid, Signal::KILL)?);
         }
         sleep(LOOK).await;
     }
     bail!("entry {entry} did not come")
-}
-
-fn command(site: &KillSite, arguments: &[&str]) -> impl FnOnce() -> Result<Ran> + Send + use<> {
-    site.group.later(arguments)
 }
 
 fn client(site: &KillSite, at: usize) -> OperatorClient {

@@ -146,6 +146,11 @@ impl KillSite {
         fs::remove_file(self.path().join("struck")).is_ok()
     }
 
+    /// What a person does on a member's host: no act of the rollout, and not counted as one.
+    pub fn stop_by_hand(&self, member: &str) -> Result<()> {
+        Ok(fs::write(self.path().join("state").join(member), "stopped\n")?)
+    }
+
     /// Leaves the files to whoever looks for the reason.
     pub fn keep(&mut self) {
         self.group.keep();
