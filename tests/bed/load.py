@@ -94,7 +94,8 @@ class Load:
         self.lock = threading.Lock()
         self.acknowledged = []
         self.users = {kind: queue.SimpleQueue() for kind in CONNECTIONS}
-        self.stop = threading.Event()
+        # A plain word: an Event's lock may be held by the very thread that the signal interrupts.
+        self.stopped = False
         self.waiting = threading.Semaphore(BACKLOG)
         self.random = random.Random(20)
 
@@ -169,12 +170,18 @@ class Load:
         elif kind == "root":
             line["version"] = answer["project_version"]
 
+    def end(self):
+        self.stopped = True
+
     def go(self):
         self.prepare()
         number, begin = 0, time.monotonic()
         pick = lambda weights: self.random.choices(list(weights), weights.values())[0]
         with concurrent.futures.ThreadPoolExecutor(HANDS) as hands:
-            while not self.stop.wait(max(0.0, begin + number / self.rate - time.monotonic())):
+            while True:
+                time.sleep(max(0.0, begin + number / self.rate - time.monotonic()))
+                if self.stopped:
+                    break
                 if not self.waiting.acquire(blocking=False):
                     self.write({"id": f"{self.run}-{number}", "kind": "skipped", "start": time.time(), "ok": False,
                                 "error": "the load generator itself fell behind"})
@@ -192,7 +199,7 @@ def main():
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--collection", default="/buckets/load/collections/records")
     load = Load(parser.parse_args())
-    signal.signal(signal.SIGTERM, lambda *_: load.stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: load.end())
     load.go()
 
 
