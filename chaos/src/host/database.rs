@@ -311,7 +311,9 @@ impl FakeHost {
         self.reach(Thing::Database).await?;
         let present = door(&self.world());
         let wanted = work.captured.as_deref().unwrap_or(OPEN);
-        if present == wanted {
+        // A door found open is not enough: the ledger must have seen this token, or a late act may still shut it.
+        let shown = self.world().database.ledger.as_ref().is_some_and(|(highest, _)| *highest == work.token);
+        if present == wanted && (shown || wanted != OPEN) {
             return Ok(Precheck::AlreadyDone(given_back(work, present)));
         }
         Ok(Precheck::Ready { captured: present.to_owned() })

@@ -2,7 +2,7 @@
 
 use super::bed::*;
 use lockkeeper_adapters::database::DatabaseAdapter;
-use lockkeeper_agent::host::Work;
+use lockkeeper_agent::host::{Precheck, Work};
 use std::{pin::pin, task::Poll};
 
 /// Acts, and dies after so many steps of the future. Answers whether it got to the end.
@@ -63,4 +63,22 @@ async fn an_act_that_was_cut_anywhere_is_finished_by_its_repetition() {
         "select count(*) from (select idx, act from ledger_1.audit where act in ('grant-closed', 'open-door')
                  group by idx, act having count(*) > 1) repeated";
     assert_eq!(bed.server.sql("lockkeeper", twice), "0", "an act was recorded twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shut_that_arrives_after_an_open_that_had_nothing_to_do_is_refused() {
+    let bed = Bed::new();
+    let (executor, other) = (bed.adapter("n1"), bed.adapter("n2"));
+    let before = bed.logins();
+    let mut rollout = Rollout::new("c-1");
+    // Its agent looked, and froze in front of the act.
+    let late = rollout.work("n1", Do::Shut, token(14));
+    let Precheck::Ready { captured } = executor.precheck(&late).await else { panic!("not ready") };
+    rollout.captured = Some(captured);
+    // Meanwhile the rollout is aborted; the door is found open.
+    let opened = rollout.step(&other, "n2", Do::Open, token(30)).await;
+    assert_eq!(opened.read_back, rollout.captured);
+    assert_eq!(executor.perform(&late).await.unwrap_err().code, "LK5201");
+    assert_eq!(bed.logins(), before);
+    assert!(bed.can_enter("app"));
 }

@@ -136,3 +136,20 @@ async fn the_executor_is_never_the_holder() {
     rollout.step(&adapter, "n1", Do::Shut, token(14)).await;
     assert_eq!(refused(&adapter, &rollout.work("n2", Do::Admit, token(20))).await, "LK5233");
 }
+
+#[tokio::test]
+async fn a_shut_that_arrives_after_an_open_that_had_nothing_to_do_is_refused() {
+    let bed = Bed::new();
+    let adapter = bed.adapter();
+    let mut rollout = Rollout::new("c-1");
+    // Its agent looked, and froze in front of the act.
+    let late = rollout.work("n1", Do::Shut, token(14));
+    let Precheck::Ready { captured } = adapter.precheck(&late).await else { panic!("not ready") };
+    rollout.captured = Some(captured);
+    let linked = std::fs::read_link(bed.file("current")).unwrap();
+    // Meanwhile the rollout is aborted; the door is found open.
+    let opened = rollout.step(&adapter, "n2", Do::Open, token(30)).await;
+    assert_eq!(opened.read_back, rollout.captured);
+    assert_eq!(adapter.perform(&late).await.unwrap_err().code, "LK5201");
+    assert_eq!(std::fs::read_link(bed.file("current")).unwrap(), linked);
+}

@@ -28,10 +28,12 @@ impl Postgres {
         let wanted = wanted(work, &rows)?;
         let missing = missing(&found.primary.session, &wanted).await?;
         let shut = is_shut(work, &rows);
-        if missing.is_empty() && (standing == Standing::Again || !shut) {
+        if missing.is_empty() && standing == Standing::Again {
             return Ok(Precheck::AlreadyDone(self.open_proof(work, &found, &rows).await?));
         }
-        if !shut {
+        // A door found open is not enough: a statement that shuts it may still be under way. The ledger is shown this
+        // token, so that the late one is refused.
+        if !shut && !missing.is_empty() {
             // What somebody else disabled is not ours to enable.
             return Ok(Precheck::Mismatch {
                 expected: format!("a door kept shut by this group, or logins {wanted:?} enabled"),
@@ -48,26 +50,32 @@ impl Postgres {
         if act.rows.may_open(&work.cluster, work.token)? == Standing::Again {
             return Ok(());
         }
-        let door = match act.rows.door(&work.cluster) {
-            Some(door) if is_shut(work, &act.rows) => door.clone(),
-            Some(_) | None => {
-                return Err(DatabaseCode::DoorNotShut
-                    .refuse("this group does not keep the door shut, so nothing is given back"));
-            }
-        };
         let wanted = wanted(work, &act.rows)?;
-        for role in missing(act.session(), &wanted).await? {
-            act.session().run(&format!("alter role {} login", sql::name(&role))).await?;
+        let missing = missing(act.session(), &wanted).await?;
+        if !is_shut(work, &act.rows) && !missing.is_empty() {
+            return Err(DatabaseCode::DoorNotShut
+                .refuse("this group does not keep the door shut, so nothing is given back"));
         }
-        act.put_door(&DoorRow { token: work.token, state: DoorState::Open, ..door }).await?;
-        act.commit(&audit(work, "open-door", &format!("enabled {wanted:?}"))).await
+        for role in &missing {
+            act.session().run(&format!("alter role {} login", sql::name(role))).await?;
+        }
+        let detail = format!("enabled {missing:?} of {wanted:?}");
+        act.put_door(&DoorRow {
+            group: work.cluster.clone(),
+            token: work.token,
+            state: DoorState::Open,
+            captured: CapturedLogins { logins: wanted }.to_text()?,
+            live: String::new(),
+        })
+        .await?;
+        act.commit(&audit(work, "open-door", &detail)).await
     }
 
     pub(super) async fn open_postcheck(&self, work: &Work) -> Answer<Postcheck> {
         let found = self.find().await?;
         let rows = ledger::look(&found.primary, &found.place).await?;
         let standing = rows.may_open(&work.cluster, work.token)?;
-        if standing == Standing::New && is_shut(work, &rows) {
+        if standing == Standing::New {
             return Ok(Postcheck::NotYet("the ledger does not say that the door is open".to_owned()));
         }
         Ok(Postcheck::Proven(self.open_proof(work, &found, &rows).await?))

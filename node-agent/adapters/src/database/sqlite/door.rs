@@ -137,10 +137,12 @@ impl Sqlite {
             if keeps_shut(work, &rows) {
                 return Ok(Precheck::Ready { captured: String::new() });
             }
-            match this.place.linked()? {
-                // Undo of a shutting that never began, or a repetition: the link is there.
-                Some(_) => Ok(Precheck::AlreadyDone(this.open_proof(work, &rows)?)),
-                None => Ok(Precheck::Mismatch {
+            match (this.place.linked()?, standing) {
+                (Some(_), Standing::Again) => Ok(Precheck::AlreadyDone(this.open_proof(work, &rows)?)),
+                // Undo of a shutting that never began. An open door is not enough, as a late act may still shut it: the
+                // ledger is shown this token, so that the late one is refused.
+                (Some(_), Standing::New) => Ok(Precheck::Ready { captured: String::new() }),
+                (None, _) => Ok(Precheck::Mismatch {
                     expected: match standing {
                         Standing::New => "a door that this group keeps shut, or the link current".to_owned(),
                         Standing::Again => "the link current, which this step set".to_owned(),
@@ -161,8 +163,7 @@ impl Sqlite {
                 let Some(door) =
                     act.rows.door(&work.cluster).filter(|_| keeps_shut(work, &act.rows)).cloned()
                 else {
-                    return Err(DatabaseCode::DoorNotShut
-                        .refuse("this group does not keep the door shut, so nothing is given back"));
+                    return this.note_open(work, act);
                 };
                 if !this.place.file(&door.live).exists() {
                     return Err(
@@ -177,11 +178,26 @@ impl Sqlite {
         .await
     }
 
+    /// The link is there already: the ledger is shown the token, and nothing else changes.
+    fn note_open(&self, work: &Work, act: &ledger::Act<'_>) -> Answer<()> {
+        let Some(live) = self.place.linked()? else {
+            return Err(DatabaseCode::DoorNotShut
+                .refuse("this group does not keep the door shut, so nothing is given back"));
+        };
+        act.audit(work, "open-door", &format!("current names {live} already"))?;
+        act.put_door(&DoorRow {
+            group: work.cluster.clone(),
+            token: work.token,
+            state: DoorState::Open,
+            captured: self.captured()?,
+            live,
+        })
+    }
+
     pub(super) async fn open_postcheck(&self, work: &Work) -> Answer<Postcheck> {
         self.on_files(work, |this, work| {
             let rows = ledger::look(&this.place)?;
-            rows.may_open(&work.cluster, work.token)?;
-            if keeps_shut(work, &rows) {
+            if rows.may_open(&work.cluster, work.token)? == Standing::New {
                 return Ok(Postcheck::NotYet("the ledger does not say that the door is open".to_owned()));
             }
             Ok(Postcheck::Proven(this.open_proof(work, &rows)?))
