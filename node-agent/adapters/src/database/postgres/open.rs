@@ -74,8 +74,7 @@ impl Postgres {
     pub(super) async fn open_postcheck(&self, work: &Work) -> Answer<Postcheck> {
         let found = self.find().await?;
         let rows = ledger::look(&found.primary, &found.place).await?;
-        let standing = rows.may_open(&work.cluster, work.token)?;
-        if standing == Standing::New {
+        if rows.may_open(&work.cluster, work.token)? == Standing::New {
             return Ok(Postcheck::NotYet("the ledger does not say that the door is open".to_owned()));
         }
         Ok(Postcheck::Proven(self.open_proof(work, &found, &rows).await?))

@@ -160,38 +160,32 @@ impl Sqlite {
                 if act.rows.may_open(&work.cluster, work.token)? == Standing::Again {
                     return Ok(());
                 }
-                let Some(door) =
-                    act.rows.door(&work.cluster).filter(|_| keeps_shut(work, &act.rows)).cloned()
-                else {
-                    return this.note_open(work, act);
+                let live = match act.rows.door(&work.cluster).filter(|_| keeps_shut(work, &act.rows)) {
+                    Some(door) => {
+                        if !this.place.file(&door.live).exists() {
+                            return Err(DatabaseCode::DoorFiles
+                                .refuse(format!("the live file {} is missing", door.live)));
+                        }
+                        this.place.relink(&door.live)?;
+                        door.live.clone()
+                    }
+                    // Nothing was taken; the link must be there.
+                    None => this.place.linked()?.ok_or_else(|| {
+                        DatabaseCode::DoorNotShut
+                            .refuse("this group does not keep the door shut, so nothing is given back")
+                    })?,
                 };
-                if !this.place.file(&door.live).exists() {
-                    return Err(
-                        DatabaseCode::DoorFiles.refuse(format!("the live file {} is missing", door.live))
-                    );
-                }
-                this.place.relink(&door.live)?;
-                act.audit(work, "open-door", &format!("current -> {}", door.live))?;
-                act.put_door(&DoorRow { token: work.token, state: DoorState::Open, ..door })
+                act.audit(work, "open-door", &format!("current -> {live}"))?;
+                act.put_door(&DoorRow {
+                    group: work.cluster.clone(),
+                    token: work.token,
+                    state: DoorState::Open,
+                    captured: this.captured()?,
+                    live,
+                })
             })
         })
         .await
-    }
-
-    /// The link is there already: the ledger is shown the token, and nothing else changes.
-    fn note_open(&self, work: &Work, act: &ledger::Act<'_>) -> Answer<()> {
-        let Some(live) = self.place.linked()? else {
-            return Err(DatabaseCode::DoorNotShut
-                .refuse("this group does not keep the door shut, so nothing is given back"));
-        };
-        act.audit(work, "open-door", &format!("current names {live} already"))?;
-        act.put_door(&DoorRow {
-            group: work.cluster.clone(),
-            token: work.token,
-            state: DoorState::Open,
-            captured: self.captured()?,
-            live,
-        })
     }
 
     pub(super) async fn open_postcheck(&self, work: &Work) -> Answer<Postcheck> {
