@@ -116,12 +116,8 @@ impl Schedule {
 /// find its token stale.
 fn late(seed: u64) -> Fault {
     let mut random = StdRng::seed_from_u64(seed ^ 0x1a7e);
-    let act = match random.random_range(0..10) {
-        0..5 => ActionKind::CloseGrant,
-        5..7 => ActionKind::AdmitHolder,
-        7..9 => ActionKind::ShutDoor,
-        _ => ActionKind::OpenDoor,
-    };
+    let acts = [ActionKind::ShutDoor, ActionKind::AdmitHolder, ActionKind::CloseGrant, ActionKind::OpenDoor];
+    let act = *pick(&mut random, &acts);
     let trigger = Trigger::On(act, 0);
     Fault {
         trigger,
